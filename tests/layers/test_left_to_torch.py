@@ -29,7 +29,7 @@ def called(kind="plain"):
     """A layer that has been called once."""
     layer = convert(KINDS[kind]())
     layer(X)
-    assert len(layer._left) == 1
+    assert len(layer._known) == 1
     return layer
 
 
@@ -37,7 +37,7 @@ def called(kind="plain"):
 def test_inputs_are_left_to_torch_again(kind, monkeypatch):
     layer = called(kind)
     theirs = convert(copy.deepcopy(layer), to="torch")
-    assert not hasattr(theirs, "_left")
+    assert not hasattr(theirs, "_known")
     monkeypatch.setattr(type(layer), "_chosen", lambda *_: pytest.fail("the plan was asked again"))
     assert torch.equal(layer(X), theirs(X))
     y = torch.randn(2, 4, 9, 9)
@@ -48,17 +48,17 @@ def test_inputs_are_left_to_torch_again(kind, monkeypatch):
 def test_other_inputs_are_planned(other):
     layer = called()
     layer(other)
-    assert len(layer._left) == 2
+    assert len(layer._known) == 2
     with torch.no_grad():
         layer(X)
-    assert len(layer._left) == 3
+    assert len(layer._known) == 3
 
 
 def test_few_kinds_of_input_are_remembered():
     layer = called()
     for length in range(5, 200):
         layer(torch.zeros(1, 4, 5, length))
-    assert 0 < len(layer._left) <= 64
+    assert 0 < len(layer._known) <= 64
 
 
 def set_to(name, value):
@@ -80,7 +80,7 @@ def set_to(name, value):
 def test_changes_of_a_layer_end_it(change):
     layer = called()
     change(layer)
-    assert layer._left is None
+    assert layer._known is None
     theirs = convert(copy.deepcopy(layer), to="torch")
     x = X.to(layer.weight.dtype)
     assert (layer(x) - theirs(x)).abs().max() < 1e-5
@@ -90,7 +90,7 @@ def test_what_may_change_unnoticed_is_not_remembered():
     layer = convert(nn.Conv2d(4, 4, 3))
     layer.stride = [1, 1]
     layer(X)
-    assert layer._left is None
+    assert layer._known is None
     layer.stride[0] = 2
     assert layer(X).shape == (2, 4, 4, 7)
 
@@ -111,7 +111,7 @@ def test_flipped_and_symmetric_layers_are_not_torchs():
     for named in ({"flip": True}, {"padding": 1, "padding_mode": "symmetric"}):
         layer = Conv(4, 4, 3, **named)
         layer(X)
-        assert layer._left is None
+        assert layer._known is None
 
 
 def test_a_subclass_with_a_rule_of_its_own_is_asked_every_time():
@@ -121,7 +121,7 @@ def test_a_subclass_with_a_rule_of_its_own_is_asked_every_time():
 
     layer = Doubled(4, 4, 3)
     first = layer(X)
-    assert layer._left is None
+    assert layer._known is None
     assert torch.equal(layer(X), first)
 
 
@@ -129,7 +129,7 @@ def test_autocast_is_planned_for_its_dtype():
     layer = called()
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(X).dtype == torch.bfloat16
-    assert len(layer._left) == 1
+    assert len(layer._known) == 1
 
 
 def test_wrong_inputs_are_refused_as_before():
@@ -143,9 +143,9 @@ def test_wrong_inputs_are_refused_as_before():
 def test_copies_do_not_have_it():
     layer = called()
     for again in (copy.copy(layer), copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
-        assert again._left is None
+        assert again._known is None
         assert torch.equal(again(X), layer(X))
-    assert "_left" not in layer.plain_state()
+    assert "_known" not in layer.plain_state()
 
 
 def measured(monkeypatch, layer, x, ours):
@@ -167,11 +167,89 @@ def forgotten():
 def test_new_times_end_it(monkeypatch):
     layer = called()
     measured(monkeypatch, layer, X, 0.5)
-    assert layer._left is None
+    assert layer._known is None
     with torch.no_grad():
         layer(X)
-    assert layer._left is None
-    assert layer.plan(X.shape).method == "direct"
+    (known,) = layer._known.values()
+    assert known.plan.method == layer.plan(X.shape).method == "direct"
+    measured(monkeypatch, layer, X, 2.0)
+    assert layer._known is None
+
+
+# ---- plans that are known
+
+ORDERS = (torch.contiguous_format, torch.channels_last)
+
+
+def planned(**named):
+    """A layer whose plan of outputs without gradients is known, and the same layer of torch."""
+    layer = Conv(4, 6, 3, padding=1, method="winograd", **named)
+    theirs = convert(copy.deepcopy(layer), to="torch")
+    with torch.no_grad():
+        layer(X)
+    assert [known.plan.method for known in layer._known.values()] == ["winograd"]
+    return layer, theirs
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_plan_is_not_asked_again(order, monkeypatch):
+    layer, theirs = planned()
+    x = X.contiguous(memory_format=order)
+    with torch.no_grad():
+        first = layer(x)
+        monkeypatch.setattr(type(layer), "_chosen", lambda *_: pytest.fail("the plan was asked again"))
+        again = layer(x)
+        assert torch.equal(first, again)
+        assert again.is_contiguous(memory_format=order)
+        assert torch.allclose(again, theirs(x), atol=1e-5)
+
+
+CHANGES = {
+    "other taps": lambda layer: layer.weight.data.mul_(2),
+    "another shape": lambda layer: setattr(layer.weight, "data", torch.ones(3, 4, 3, 3)),
+    "another order": lambda layer: setattr(
+        layer.weight, "data", layer.weight.data.contiguous(memory_format=ORDERS[1])
+    ),
+    "another dtype of both": lambda layer: [setattr(p, "data", p.data.double()) for p in layer.parameters()],
+    "another bias": lambda layer: setattr(layer.bias, "data", torch.ones(6)),
+    "no bias": lambda layer: layer._parameters.__setitem__("bias", None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_beneath_are_seen_as_torchs_layer_sees_them(change):
+    layer, theirs = planned()
+    for each in (layer, theirs):
+        CHANGES[change](each)
+        if change == "another shape":
+            each.bias.data = torch.ones(3)
+    x = X.double() if "dtype" in change else X
+    with torch.no_grad():
+        got, want = layer(x), theirs(x)
+    assert got.dtype == want.dtype
+    assert got.stride() == want.stride()
+    assert torch.allclose(got, want, atol=1e-5)
+
+
+def test_a_bias_that_does_not_fit_is_refused_by_torch():
+    layer, _ = planned()
+    layer.bias.data = torch.ones(5)
+    with torch.no_grad(), pytest.raises(RuntimeError):
+        layer(X)
+
+
+def test_transforms_and_modes_see_the_layer():
+    layer, theirs = planned()
+    with torch.no_grad():
+        mapped = torch.vmap(layer)(X[None])[0]
+        assert torch.allclose(mapped, theirs(X), atol=1e-5)
+        with torch.device("meta"):  # where new tensors are, but not those that are computed from others
+            assert torch.allclose(layer(X), theirs(X), atol=1e-5)
+        with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+            layer(X)
+        assert counter.get_total_flops() > 0
+    layer(X.clone().requires_grad_()).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
 
 
 # ---- graphs

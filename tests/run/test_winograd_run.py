@@ -16,7 +16,7 @@ from faltung.engines.winograd.minimal_filter import minimal_filter
 from faltung.engines.winograd.tile_blocks import TileBlocks
 from faltung.ground import scratch
 from faltung.planning.layer import Axis, Layer
-from faltung.run import layer_run, winograd_run
+from faltung.run import kept_taps, layer_run, winograd_run
 from faltung.run.winograd_run import correlate_winograd, nbytes, refusal
 from guarded import guarded
 from samples import MODES, assert_same_bits, misplaced, normal
@@ -368,11 +368,11 @@ def test_taps_in_another_order_are_found_where_they_are():
     layer = layer_of(6, 6, 32, 40)
     x, taps, bias = operands(layer)
     kept = np.ascontiguousarray(taps.swapaxes(0, 1)[..., ::-1, ::-1])
-    winograd_run._taps.clear()
+    kept_taps._taps.clear()
     for _ in range(2):
         view = kept.swapaxes(0, 1)[..., ::-1, ::-1]
         assert_same_bits(correlate(layer, x, view, bias), correlate(layer, x, taps, bias))
-    assert len(winograd_run._taps) == 2
+    assert len(kept_taps._taps) == 2
     kept[3, 5, 0, 2] += 1
     assert_same_bits(correlate(layer, x, view, bias), correlate(layer, x, view.copy(), bias))
     gaps = np.repeat(taps, 2, axis=1)[:, ::2]
@@ -382,11 +382,11 @@ def test_taps_in_another_order_are_found_where_they_are():
 def test_taps_are_transformed_once():
     layer = layer_of(6, 6, 32, 32)
     x, taps, bias = operands(layer)
-    winograd_run._taps.clear()
+    kept_taps._taps.clear()
     for order in ORDERS.values():
         correlate(layer, order(x), taps, bias)
-    assert len(winograd_run._taps) == 1
-    assert winograd_run._taps.bytes == nbytes(layer, np.dtype("f4"), 4)
+    assert len(kept_taps._taps) == 1
+    assert kept_taps._taps.bytes == nbytes(layer, np.dtype("f4"), 4)
 
 
 # ---- what is not finite

@@ -172,9 +172,13 @@ class Conv(PlannedLayer, _ConvNd):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map ``(images, channels in, *spatial)``, or one such image, to ``(images, channels out, *spatial)``."""
-        if not is_dynamo_compiling() and self._is_left(input):
-            w, bias = self._parameters["weight"], self._parameters["bias"]
-            return self.of_torch._conv_forward(self, input, w, bias)  # type: ignore[no-any-return]
+        if not is_dynamo_compiling():
+            known = self._before(input)
+            if known is None:
+                w, bias = self._parameters["weight"], self._parameters["bias"]
+                return self.of_torch._conv_forward(self, input, w, bias)  # type: ignore[no-any-return]
+            if known and (y := self._as_before(known, input)) is not None:
+                return y
         return self._conv_forward(input, self.weight, self.bias)
 
     def _conv_forward(self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -187,8 +191,8 @@ class Conv(PlannedLayer, _ConvNd):
         if who == "plan":
             chosen = self._chosen(x, w)
             if chosen is None or chosen.plan.left_to_torch(*parts_of("correlate", x, w)):
-                if chosen is not None and chosen.torch_pads and type(self)._conv_forward is Conv._conv_forward:
-                    self._leave(x, w)
+                if chosen is not None and chosen.torch_pads and self._is_plain:
+                    self._remember(x, w)
                 return self._by_torch(x, w, bias, chosen)
         elif self._left_in_graph(x, w):
             return self._by_torch(x, w, bias)
@@ -198,7 +202,14 @@ class Conv(PlannedLayer, _ConvNd):
         geometry = correlation(x.shape, w.shape, *self._attributes()) if who == "later" else chosen.geometry  # type: ignore[union-attr]
         if geometry is None or not fits(x, w, bias, w.shape[0]):
             return self._by_torch(x, w, bias)
+        if who == "plan" and self._is_plain:
+            self._remember(x, w, chosen.plan)  # type: ignore[union-attr]
         return self._by_plan(x, w, bias, geometry)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether no subclass computes something else."""
+        return type(self)._conv_forward is Conv._conv_forward
 
     def _by_plan(
         self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry

@@ -62,7 +62,7 @@ def _is_as_fast(
             finally:
                 for attributes in left:
                     del attributes["method"]
-                    attributes.pop("_left", None)  # inputs that are left to torch with this method only
+                    attributes.pop("_known", None)  # inputs that are left to torch with this method only
 
         return call
 

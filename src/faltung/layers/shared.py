@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from weakref import WeakSet
 
 import torch
@@ -20,8 +20,10 @@ from torch.overrides import is_tensor_like
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_sequence
 from faltung.layers.input_errors import InputTypeError
-from faltung.tensors.layer_plan import check_method
+from faltung.tensors.calling import are_plain
+from faltung.tensors.layer_plan import LayerPlan, check_method
 from faltung.tensors.layer_wisdom import on_change
+from faltung.tensors.memory_order import order_of
 
 __all__ = [
     "PlannedLayer",
@@ -43,11 +45,11 @@ _LARGEST = 2**31 - 1
 _TENSORS = frozenset({torch.Tensor, nn.Parameter, nn.Buffer})
 _STAND_INS = (FakeTensor, FunctionalTensor)
 #: Attributes that a layer of ours may have, and one of torch's has not.
-_OWN = ("method", "flip", "__module__", "cls_to_become", "_left")
+_OWN = ("method", "flip", "__module__", "cls_to_become", "_known")
 #: Attributes that may be lists, which change without being set.
 _NUMBERS = ("stride", "padding", "dilation", "output_padding")
-#: Most kinds of input that a layer leaves to torch without asking its plan again.
-_MOST_LEFT = 64
+#: Most kinds of input that a layer computes without asking its plan again.
+_MOST_KNOWN = 64
 #: Layers that know such inputs.
 _hasty: WeakSet[PlannedLayer] = WeakSet()
 _has_static_value = getattr(symbolic_shapes, "has_static_value", None)  # older versions of torch do not tell
@@ -85,6 +87,17 @@ def channel_counts(in_channels: int, out_channels: int, groups: int) -> tuple[in
     return ins, outs, parts
 
 
+class _Known(NamedTuple):
+    """A plan of outputs, the weight that it is for, and the order of its outputs in memory."""
+
+    plan: LayerPlan
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    order: torch.memory_format
+
+
 class PlannedLayer(nn.Module):
     """What a layer and its transpose add to torch's: a direction, a method and a plan for every shape of input.
 
@@ -100,8 +113,8 @@ class PlannedLayer(nn.Module):
     flip: bool = False
     method: str = "auto"
 
-    #: Inputs that are left to torch, by all that their plan depends on; None before there is one.
-    _left: set[tuple[Any, ...]] | None = None
+    #: Who computes inputs, by all that their plan depends on; None before there is one.
+    _known: dict[tuple[Any, ...], _Known | None] | None = None
 
     #: Number of spatial axes, and the class of torch that computes the same.
     axes_count: ClassVar[int]
@@ -165,45 +178,63 @@ class PlannedLayer(nn.Module):
                 "model", "layers of torch, to quantise them", f"faltung's {type(self).__name__}", remedy
             )
 
-    # ---- inputs that are left to torch, in no more time than torch's own layer takes
+    # ---- inputs like those before, in no more time than torch's own layer takes
 
-    def _is_left(self, x: torch.Tensor) -> bool:
-        """Whether an input like this one was left to torch before, so that the plan need not be asked.
+    def _before(self, x: torch.Tensor) -> Any:
+        """Return who computed an input like this one before: None is torch, a `_Known` the plan, False unknown.
 
         Torch's own function is right for every input and every parameter. So nothing is checked here that would make
         it wrong: only what a plan depends on, and of that not how a parameter lies in memory.
         """
-        left = self._left
-        if left is None or type(x) is not Tensor or autocast_is_on():
+        known = self._known
+        if known is None or type(x) is not Tensor or autocast_is_on():
             return False
         parameters = self._parameters
         w = parameters.get("weight")
-        return (
-            w is not None
-            and "bias" in parameters
-            and (x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad) in left
-        )
+        if w is None or "bias" not in parameters:
+            return False
+        return known.get((x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad), False)
 
-    def _leave(self, x: torch.Tensor, w: torch.Tensor) -> None:
-        """Remember an input that is left to torch; what may change without being noticed is not remembered."""
+    def _as_before(self, known: _Known, x: torch.Tensor) -> torch.Tensor | None:
+        """Compute the plan that is known for inputs like this one, or return None if something else has changed."""
+        plan, shape, strides, dtype, device, order = known
+        parameters = self._parameters
+        w, bias = parameters["weight"], parameters["bias"]
+        assert w is not None
+        same = w.shape == shape and w.stride() == strides and w.dtype == dtype and x.device == device
+        if not (same and are_plain(x, w, bias) and fits(x, w, bias, plan.result_shape[1])):
+            return None
+        return plan.compute("correlate", (x, w, bias)).to(dtype).contiguous(memory_format=order)
+
+    def _remember(self, x: torch.Tensor, w: torch.Tensor, plan: LayerPlan | None = None) -> None:
+        """Remember who computes an input: torch, or a plan of outputs without gradients.
+
+        What may change without being noticed is not remembered.
+        """
         own = type(x) is Tensor and w is self._parameters.get("weight") and not autocast_is_on()
         if not own or self.lacking_in_torch() or any(isinstance(getattr(self, name), list) for name in _NUMBERS):
             return
-        if self._left is None or len(self._left) >= _MOST_LEFT:
-            self.__dict__["_left"] = set()
+        known = None
+        if plan is not None:
+            if grad_is_on() or not are_plain(x, w):
+                return
+            known = _Known(plan, w.shape, w.stride(), w.dtype, w.device, order_of(x, w))
+        if self._known is None or len(self._known) >= _MOST_KNOWN:
+            self.__dict__["_known"] = {}
             _hasty.add(self)
-        self.__dict__["_left"].add((x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad))
+        key = (x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad)
+        self.__dict__["_known"][key] = known
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self.__dict__.pop("_left", None)  # every attribute may change the plan
+        self.__dict__.pop("_known", None)  # every attribute may change the plan
         super().__setattr__(name, value)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
-        self.__dict__.pop("_left", None)
+        self.__dict__.pop("_known", None)
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_left"}
+        return {name: value for name, value in vars(self).items() if name != "_known"}
 
     # ---- what is computed, and by whom
 
@@ -249,7 +280,7 @@ class PlannedLayer(nn.Module):
 
 def _forget_inputs() -> None:
     for layer in list(_hasty):
-        vars(layer).pop("_left", None)
+        vars(layer).pop("_known", None)
 
 
 on_change(_forget_inputs)

@@ -104,7 +104,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map ``(images, channels in, *spatial)``, or one such image, to ``(images, channels out, *spatial)``."""
-        if output_size is None and not is_dynamo_compiling() and self._is_left(input):
+        if output_size is None and not is_dynamo_compiling() and self._before(input) is None:
             return self._by_torch(input, self._parameters["weight"], self._parameters["bias"], None)  # type: ignore[arg-type]
         x, w, bias = input, self.weight, self.bias
         who = self._who(x, w)
@@ -132,7 +132,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         plan, found = self._chosen(x, w, attributes)
         left = plan is None or plan.left_to_torch(*parts_of("adjoint", x, w))
         if left and plan is not None and size is None:
-            self._leave(x, w)
+            self._remember(x, w)
         return left, found
 
     def _by_plan(self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, found: Any) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
+from array import array
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -43,8 +43,6 @@ __all__ = [
 STREAMED_BYTES = 1 << 25
 #: Most predicted seconds of a call of machine code.
 LONGEST = 0.05
-#: Entries of a board in a cache line.
-_LINE = 8
 #: Most layers whose machine code is kept, and most bytes of tables that belong to it.
 MOST_LAYERS, MOST_BYTES = 512, 1 << 26
 #: Bytes of the objects that a layer consists of, approximately.
@@ -69,6 +67,9 @@ def in_threads(code: Callable[[int], int], board: int, count: int) -> None:
 class Board:
     """The table of integers that machine code is called with; most of them never change.
 
+    A call between other layers finds few of the objects of Python that it needs in the caches. So the table, the
+    counters behind it and what the code leaves there are one array, which is copied for each call.
+
     Parameters
     ----------
     fields : tuple of str
@@ -77,15 +78,19 @@ class Board:
         The entries that stay the same from call to call; `items`, and `room` of a thread, are among them.
     seconds : float
         Predicted time of all items on one core.
+    results : tuple of int
+        What machine code finds at the address `sizes`, and changes.
     """
 
-    def __init__(self, fields: tuple[str, ...], values: dict[str, int], seconds: float) -> None:
+    def __init__(
+        self, fields: tuple[str, ...], values: dict[str, int], seconds: float, results: tuple[int, ...] = ()
+    ) -> None:
+        # No thread writes to a cache line that others read entries from.
+        counters = whole_lines(8 * len(fields)) // 8 + 8
+        self._words = array("q", [*(values.get(name, 0) for name in fields), *[0] * (counters + 3 - len(fields))])
+        self._words.extend(results)
         self._places = {name: place for place, name in enumerate(fields)}
-        # Three counters follow, on another cache line: all in one, since a copy of bytes is made faster than arrays.
-        counters = [0] * (_LINE + 3)
-        self._values = bytes(np.array([*(values.get(name, 0) for name in fields), *counters], np.int64))
-        self._type = ctypes.c_int64 * (len(fields) + len(counters))
-        self._claims = 8 * (len(fields) + _LINE)
+        self._counters, self._results = counters, bool(results)
         self._items, self._room = values["items"], values["room"]
         self._portion = self._items * LONGEST / max(seconds, LONGEST)
 
@@ -94,22 +99,27 @@ class Board:
 
         Returns the status that it left behind its two counters.
         """
+        return self.words(run, code, workers, values)[2]
+
+    def words(self, run: Run, code: Callable[[int], int], workers: int, values: dict[str, int]) -> array[int]:
+        """Do the same, and return the two counters, the status and the results."""
         count = max(1, min(workers, self._items))
-        board = self._type.from_buffer_copy(self._values)
-        address, last = ctypes.addressof(board), len(board)
-        buffer, place = scratch.take("channels", self._room * count)
-        places = self._places
-        board[places["claims"]], board[places["scratch"]] = address + self._claims, place
+        board, places, counters = self._words[:], self._places, self._counters
+        start, _ = board.buffer_info()
+        buffer, board[places["scratch"]] = scratch.take("channels", self._room * count)
+        board[places["claims"]] = start + 8 * counters
+        if self._results:
+            board[places["sizes"]] = start + 8 * (counters + 3)
         for name, value in values.items():
             board[places[name]] = value
         portion = count * max(1, int(self._portion))
         for first in range(0, self._items, portion):  # an interrupt (Ctrl-C) is noticed between portions
             if first:
-                board[last - 3], board[last - 2] = first, 0
+                board[counters], board[counters + 1] = first, 0
             board[places["items"]] = min(first + portion, self._items)
-            run(code, address, count)
+            run(code, start, count)
         del buffer  # until here the scratch belongs to this call
-        return board[last - 1]
+        return board[counters:]
 
 
 def whole_lines(size: int) -> int:

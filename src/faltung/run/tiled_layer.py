@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +26,12 @@ from faltung.ground.extended import FILL, byte_offsets
 from faltung.ground.threads import share
 from faltung.planning.layer import Layer
 from faltung.run.layer_run import Run, in_threads
-from faltung.run.winograd_run import Correlated, correlate_winograd
+from faltung.run.winograd_run import Correlated, Found, correlate_winograd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["correlate_in_tiles", "largest_of"]
+__all__ = ["are_within", "correlate_in_tiles", "largest_of"]
 
 
 def largest_of(layer: Layer, x: NDArray[Any], workers: int) -> NDArray[Any]:
@@ -59,7 +59,6 @@ def correlate_in_tiles(
     tile: int,
     workers: int,
     run: Run = in_threads,
-    find: Callable[[], NDArray[Any]] | None = None,
 ) -> bool:
     """Correlate with a bank of 3 x 3 kernels; return whether all outputs are within the bound of `tile_error`.
 
@@ -67,38 +66,59 @@ def correlate_in_tiles(
     ----------
     layer, x, taps, bias, out, tile, workers, run
         As for `faltung.run.winograd_run.correlate_winograd`.
-    find : callable, optional
-        Returns what `largest_of` returns, which is called by default.
 
     Returns
     -------
     bool
         False if the layer has to be computed in another way.
     """
-    result = correlate_winograd(layer, x, taps, bias, out, tile=tile, workers=workers, run=run)
+    found = correlate_winograd(layer, x, taps, bias, out, tile=tile, workers=workers, run=run)
     if not layer.multiply_adds:
         return True
-    if not (result.finite and result.facts.usual):
+    return are_within(layer, found, tile, lambda: largest_of(layer, x, workers), lambda: (out, bias))
+
+
+def are_within(
+    layer: Layer,
+    found: Found | Correlated,
+    tile: int,
+    largest: Callable[[], NDArray[Any]],
+    numbers: Callable[[], tuple[NDArray[Any], NDArray[Any] | None]],
+) -> bool:
+    """Return whether outputs are within the bound; those without samples that are not zero are put right.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    found : Found or Correlated
+        What is known of the outputs that tiles gave.
+    tile : int
+        Outputs of a tile along each axis.
+    largest : callable
+        Returns what `largest_of` does.
+    numbers : callable
+        Returns the outputs, and the bias, if any.
+    """
+    facts, sizes, beyond = found.facts, found.sizes, _beyond(layer)
+    if not (found.finite and facts.usual):
         return False
-    near, empty = _are_all_near(layer, result), None
-    if not near:
-        largest = find() if find else largest_of(layer, x, workers)
-        near, empty = _compared(layer, largest, result.facts.common, tile)
-    if near:
-        _settle(layer, bias, out, result, empty)
+    known = beyond is not None and len(facts.common) == 9
+    if known and max(sizes.largest, beyond) <= RANGE * sizes.smallest and sizes.largest < math.inf:  # type: ignore[type-var]
+        near, empty = True, None  # the smallest sample under an output is not far smaller than the largest of all
+    else:  # as where samples are zero after a ReLU
+        near, empty = _compared(layer, largest(), facts.common, tile)
+    if near and (empty is not None or (facts.rising and not sizes.negative)):
+        _settle(layer, *numbers(), found, empty)
     return near
 
 
-def _are_all_near(layer: Layer, result: Correlated) -> bool:
-    """Whether the smallest sample under an output cannot be far smaller than the largest one of all.
-
-    That is seldom so where samples are zero, as after a ReLU; then single tiles are compared.
-    """
-    if len(result.facts.common) < 9 or any(axis.start <= -3 or axis.stop - 3 >= axis.length for axis in layer.axes):
-        return False  # else a tap of every output is in the array
-    beyond = abs(layer.cval) if "constant" in layer.modes else 0.0
-    largest = max(result.sizes.largest, beyond)
-    return largest <= RANGE * result.sizes.smallest and math.isfinite(largest)
+@lru_cache(maxsize=1024)
+def _beyond(layer: Layer) -> float | None:
+    """Return the magnitude beyond the border; None if no tap of some output may be in the array."""
+    if any(axis.start <= -3 or axis.stop - 3 >= axis.length for axis in layer.axes):
+        return None
+    return abs(layer.cval) if "constant" in layer.modes else 0.0
 
 
 def _compared(
@@ -169,9 +189,9 @@ def _of_tiles(extended: NDArray[Any], tile: int, beyond: float) -> NDArray[Any]:
 
 def _settle(
     layer: Layer,
-    bias: NDArray[Any] | None,
     out: NDArray[Any],
-    result: Correlated,
+    bias: NDArray[Any] | None,
+    found: Found | Correlated,
     empty: NDArray[np.bool_] | None,
 ) -> None:
     """Put right outputs without samples that are not zero, and those whose terms are all of one sign."""
@@ -180,6 +200,6 @@ def _settle(
         by_group = out.reshape(layer.images, layer.groups, layer.outs, *out.shape[2:])
         constant = numbers.reshape(layer.groups, layer.outs, 1, 1)
         np.copyto(by_group, constant, where=empty[:, :, np.newaxis])
-    if not result.sizes.negative and not (layer.cval < 0 and "constant" in layer.modes):
-        for channel in result.facts.rising:
+    if not found.sizes.negative and not (layer.cval < 0 and "constant" in layer.modes):
+        for channel in found.facts.rising:
             np.maximum(out[:, channel], numbers[channel], out=out[:, channel])

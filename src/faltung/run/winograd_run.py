@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from operator import attrgetter
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from faltung.engines.winograd.minimal_filter import minimal_filter
-from faltung.engines.winograd.tap_code import COLLECTED, TapCode, taps_function
-from faltung.engines.winograd.tap_code import FIELDS as TAP_FIELDS
+from faltung.engines.winograd.tap_code import TapCode
 from faltung.engines.winograd.tap_facts import TapFacts, facts_of
 from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
 from faltung.engines.winograd.tile_code import tile_function
@@ -22,39 +24,55 @@ from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.tile_choice import TILES, nbytes, refusal
 from faltung.run.gathering import address_of
+from faltung.run.kept_taps import MOST_BYTES, MOST_LAYERS, Taps, TapsAtPoints, taps_of
 from faltung.run.layer_run import LAYER_BYTES, STREAMED_BYTES, Board, Run, in_threads, whole_lines
 from faltung.run.tables import MemoryLayout, memory_layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TILES", "Correlated", "SampleSizes", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
+__all__ = [
+    "TILES",
+    "Correlated",
+    "Found",
+    "SampleSizes",
+    "WinogradCode",
+    "correlate_winograd",
+    "in_place",
+    "nbytes",
+    "refusal",
+    "winograd_code",
+]
 
-#: Most layers whose tables are kept, and most bytes of transformed taps.
-MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 #: Most channels in that are neighbours in the values at a point.
 DEPTH = 64
 #: Bytes of transformed taps that no cache keeps until the next call.
 FAR_BYTES = 1 << 23
 #: Bytes of samples that an item surveys.
 SURVEYED = 1 << 15
-#: Digests of taps, their values at the points, and what is known of them.
-_Kept: TypeAlias = "tuple[NDArray[Any], NDArray[Any], TapFacts]"
 
 
 class SampleSizes(NamedTuple):
     """Of the largest magnitudes of all channels of a group at each position, the largest one and the smallest one.
 
-    `negative` says whether a sample is below zero. NaN is left out.
+    `negative` is not 0 if a sample is below zero. NaN is left out.
     """
 
     largest: float
     smallest: float
-    negative: bool
+    negative: int
+
+
+class Found(NamedTuple):
+    """Whether all outputs are finite (False may be a false alarm), and what is known of taps and samples."""
+
+    finite: bool
+    facts: TapFacts
+    sizes: SampleSizes
 
 
 class Correlated(NamedTuple):
-    """The outputs, whether all of them are finite (False may be a false alarm), and what is known of the operands."""
+    """The outputs, and what `Found` says of them."""
 
     out: NDArray[Any]
     finite: bool
@@ -106,23 +124,30 @@ def correlate_winograd(
     if not layer.multiply_adds:
         out[...] = 0 if bias is None else np.reshape(bias, (1, -1, 1, 1))
         finite = bias is None or bool(np.isfinite(bias).all())
-        return Correlated(out, finite, facts_of(taps), SampleSizes(0.0, math.inf, False))
-    source = x if _in_place(x) else np.ascontiguousarray(x)
-    target = out if _in_place(out) else np.empty(out.shape, out.dtype)
-    key = (layer, memory_layout(source), memory_layout(target), tile, workers, host())
-    code = _codes.get(key)
-    if code is None:
-        made = WinogradCode(*key[:5])
-        code = _codes.put(key, made, made.nbytes)
-    found = code(source, target, taps, bias, run)
+        return Correlated(out, finite, facts_of(taps), SampleSizes(0.0, math.inf, 0))
+    source = x if in_place(x.shape, x.strides, x.itemsize) else np.ascontiguousarray(x)
+    target = out if in_place(out.shape, out.strides, out.itemsize) else np.empty(out.shape, out.dtype)
+    code = winograd_code(layer, memory_layout(source), memory_layout(target), tile, workers)
+    numbers = None if bias is None else np.ascontiguousarray(bias, taps.dtype)
+    at_bias = 0 if numbers is None else address_of(numbers)
+    found = code(address_of(source), address_of(target), taps_of(taps), at_bias, run)
     if target is not out:
         out[...] = target
     return Correlated(out, *found)
 
 
-def _in_place(array: NDArray[Any]) -> bool:
+def winograd_code(layer: Layer, source: MemoryLayout, target: MemoryLayout, tile: int, workers: int) -> WinogradCode:
+    """Return the machine code of a layer for arrays that are laid in memory so, of which `in_place` is true."""
+    key = (layer, source, target, tile, workers)
+    code = _codes.get(key)
+    if code is None:
+        code = _codes.get_or_make(key, lambda: WinogradCode(*key), attrgetter("nbytes"))
+    return code
+
+
+def in_place(shape: Sequence[int], strides: Sequence[int], itemsize: int) -> bool:
     """Whether the channels, or the samples of a row, are contiguous."""
-    return any(array.shape[axis] == 1 or array.strides[axis] == array.itemsize for axis in (1, 3))
+    return strides[1] == itemsize or strides[3] == itemsize or shape[1] == 1 or shape[3] == 1
 
 
 def _is_planar(layout: MemoryLayout, channels: int) -> bool:
@@ -150,6 +175,7 @@ class WinogradCode:
         self._filter = minimal_filter(tile)
         size, kind = self._number.itemsize, "float" if self._number == np.float32 else "double"
         self._lanes = lanes = host().lanes(kind)
+        self._vector_bytes, self._sizes = lanes * size, _SIZES[size]
         self._tile_rows, self._tile_columns = (-(-axis.outputs // tile) for axis in layer.axes)
         tiles = layer.images * self._tile_rows * self._tile_columns
         points = self._filter.points**2
@@ -157,9 +183,8 @@ class WinogradCode:
         self._blocks = blocks = tile_blocks(work, lanes, workers, host())
         vectors = blocks.registers[1]
         self._outs = vectors * lanes  # of a panel
-        self._panels = -(-layer.outs // self._outs)
         self._depth = min(DEPTH, -(-layer.ins // lanes) * lanes)
-        self._tap_code = TapCode(tile, kind, lanes, vectors)
+        self._taps = TapsAtPoints(layer, TapCode(tile, kind, lanes, vectors), self._number)
         code = TileCode(
             outputs=tile,
             number=kind,
@@ -181,10 +206,11 @@ class WinogradCode:
         ]
         self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
         self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
+        checks = -(-math.prod(layer.taps_shape) * size // CHECKED)
+        self._digests = np.zeros(checks * DIGEST, np.uint8)  # whatever was found last
         entries = self._entries(source, target)
-        self._digests = np.zeros(entries["checks"] * DIGEST, np.uint8)  # whatever was found last
-        self._board = Board(FIELDS, entries, _seconds(work))
-        self._check = Board(FIELDS, entries | {"items": entries["checks"]}, 0.0)
+        self._board = Board(FIELDS, entries, _seconds(work), _NO_SIZES)
+        self._check = Board(FIELDS, entries | {"items": checks}, 0.0)
 
     @property
     def nbytes(self) -> int:
@@ -194,7 +220,7 @@ class WinogradCode:
 
     def _can_stream(self, target: MemoryLayout, code: TileCode) -> bool:
         """Whether the output is so large that no cache keeps it, and consists of whole vectors, aligned if it is."""
-        layer, width = self._layer, self._lanes * self._number.itemsize
+        layer, width = self._layer, self._vector_bytes
         if math.prod(layer.target_shape) * self._number.itemsize < STREAMED_BYTES:
             return False
         steps = target.strides
@@ -244,7 +270,7 @@ class WinogradCode:
             "groups": layer.groups,
             "ins": layer.ins,
             "outs": layer.outs,
-            "all_panels": self._panels,
+            "all_panels": self._taps.panels,
             "parts": blocks.parts,
             "part_panels": blocks.part_panels,
             "pass_panels": blocks.pass_panels,
@@ -274,6 +300,7 @@ class WinogradCode:
         return {
             "checks": -(-raw_bytes // CHECKED),
             "raw_bytes": raw_bytes,
+            "new_digests": address_of(self._digests),
             "surveys": images * stretches,
             "stretches": stretches,
             "stretch": stretch,
@@ -283,82 +310,29 @@ class WinogradCode:
             "source_columns": columns,
         }
 
-    def __call__(
-        self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
-    ) -> tuple[bool, TapFacts, SampleSizes]:
-        """Fill the target; return whether it is finite, as far as can be told, and facts of taps and samples."""
-        before = _block(taps)
-        if before is None:
-            taps, before = np.ascontiguousarray(taps), 0
-        sizes = _NO_SIZES.copy()
-        entries = {"source": address_of(source), "target": address_of(target), "raw": taps.ctypes.data - before}
-        entries |= {"sizes": address_of(sizes), "new_digests": address_of(self._digests)}
-        if bias is not None:
-            bias = np.ascontiguousarray(bias, self._number)
-            entries["bias"] = address_of(bias)
-        key = (entries["raw"], taps.shape, taps.strides, taps.dtype, self._filter, self._tap_code, host())
-        kept = _taps.get(key)
-        aligned = entries["target"] % (self._lanes * self._number.itemsize) == 0
-        code = self._functions[-1 if aligned else 0]
+    def __call__(self, source: int, target: int, taps: Taps, bias: int, run: Run) -> Found:
+        """Fill the target, from the addresses of source, target and bias; no bias is at 0."""
+        kept = self._taps.known(taps)
+        values = {"source": source, "target": target}
+        if bias:
+            values["bias"] = bias
+        code = self._functions[-1 if target % self._vector_bytes == 0 else 0]
         while True:
             if kept is None:
-                kept = _taps.put(key, *self._transformed(taps, before, run))
-            digests, values, facts = kept
-            entries |= {"taps": address_of(values), "digests": address_of(digests)}
-            status = self._board.call(run, code, self._workers, **entries)
-            if not status & CHANGED:
-                return not status, facts, self._sizes(sizes)
+                kept = self._taps.transformed(taps, lambda at: self._digests_of(at, run), run, self._workers)
+            values["raw"] = taps.address - kept.before
+            values["digests"], values["taps"] = kept.places
+            words = self._board.words(run, code, self._workers, values)
+            if not words[2] & CHANGED:
+                return Found(not words[2], kept.facts, SampleSizes(*self._sizes.unpack_from(words, 24)))
             kept = None
 
-    def _sizes(self, bits: NDArray[np.uint64]) -> SampleSizes:
-        """Return what the machine code has found, as bits of numbers."""
-        found = bits[:2] if self._number.itemsize == 8 else bits[:2].astype(np.uint32)
-        largest, smallest = found.view(self._number).tolist()
-        return SampleSizes(largest, smallest, bool(bits[2]))
-
-    def _transformed(self, taps: NDArray[Any], before: int, run: Run) -> tuple[_Kept, int]:
-        """Return digests of the taps, their values at the points and their facts; and the bytes of the values."""
-        layer, code = self._layer, self._tap_code
-        memory = np.empty(taps.nbytes, np.uint8)  # which nobody else changes meanwhile
-        copy: NDArray[Any] = np.ndarray(taps.shape, taps.dtype, memory, before, taps.strides)
-        copy[...] = taps
+    def _digests_of(self, raw: int, run: Run) -> NDArray[np.uint8]:
+        """Return the digests of the taps whose first byte is at an address."""
         digests = np.zeros_like(self._digests)
         known, found = address_of(self._digests), address_of(digests)
-        self._check.call(
-            run, self._functions[0], self._workers, raw=address_of(memory), digests=known, new_digests=found
-        )
-        row = code.lanes * code.vectors
-        values = np.empty((layer.groups * self._panels, self._filter.points**2, layer.ins, row), taps.dtype)
-        entries = {
-            "items": len(values),
-            "room": whole_lines(9 * COLLECTED * code.lanes * taps.itemsize),
-            "source": address_of(memory) + before,
-            **dict(zip(("out_step", "in_step", "row_step", "column_step"), taps.strides, strict=True)),
-            "target": address_of(values),
-            "panel_bytes": values.strides[0],
-            "point_bytes": values.strides[1],
-            "ins": layer.ins,
-            "outs": layer.outs,
-            "all_panels": self._panels,
-        }
-        board = Board(TAP_FIELDS, entries, 1e-8 * layer.groups * layer.ins * layer.outs)
-        board.call(run, taps_function(code, host()), self._workers)
-        return (digests, values, facts_of(copy)), values.nbytes
-
-
-def _block(taps: NDArray[Any]) -> int | None:
-    """Return the bytes from the first byte of taps to the first one of them; None if they are not without gaps.
-
-    Axes may be in any order, and reversed: so the gradient with respect to samples, which has the taps of its layer
-    in another order, finds them where they are.
-    """
-    axes: list[tuple[int, int]] = [(step, n) for step, n in zip(taps.strides, taps.shape, strict=True) if n > 1]
-    expected: int = taps.itemsize
-    for step, n in sorted((abs(step), n) for step, n in axes):
-        if step != expected:
-            return None
-        expected *= n
-    return sum((1 - n) * step for step, n in axes if step < 0)
+        self._check.call(run, self._functions[0], self._workers, raw=raw, digests=known, new_digests=found)
+        return digests
 
 
 def _offsets(axis: Axis, count: int, stride: int, known: bool) -> NDArray[np.int64]:
@@ -384,6 +358,9 @@ def _seconds(work: TileWork) -> float:
 
 
 #: Where the machine code joins what it finds: a maximum of bits, a minimum, and a disjunction.
-_NO_SIZES = np.array([0, 2**64 - 1, 0], np.uint64)
-_codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS, MOST_BYTES // 4)
-_taps: Bounded[tuple[Any, ...], _Kept] = Bounded(MOST_LAYERS, MOST_BYTES)
+_NO_SIZES = (0, -1, 0)
+#: The same as numbers, by the bytes of a sample.
+_SIZES = {4: Struct("f4xf4xq"), 8: Struct("ddq")}
+_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, int, int], WinogradCode] = Bounded(
+    MOST_LAYERS, MOST_BYTES // 4
+)

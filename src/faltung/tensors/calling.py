@@ -12,7 +12,7 @@ import torch
 from torch.autograd import forward_ad
 from torch.utils.flop_counter import register_flop_formula
 
-__all__ = ["differentiable"]
+__all__ = ["are_plain", "differentiable"]
 
 _KINDS = (torch.Tensor, torch.nn.Parameter)
 _KEYS = torch._C.DispatchKey
@@ -92,6 +92,18 @@ def differentiable(
 
     call.__doc__ = do.__doc__
     return call
+
+
+def are_plain(*tensors: torch.Tensor | None) -> bool:
+    """Whether torch asks for nothing but the numbers of a result, if these tensors need no gradient."""
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state():
+        return False
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return False
+    for x in tensors:
+        if x is not None and (type(x) not in _KINDS or torch._C._dispatch_keys(x).raw_repr() & _STRANGE):
+            return False
+    return True
 
 
 def _named(name: str) -> Any:

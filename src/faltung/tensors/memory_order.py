@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["empty_in_order_of", "in_order_of", "is_channels_last", "lie_channels_last"]
+__all__ = ["empty_in_order_of", "in_order_of", "is_channels_last", "lie_channels_last", "order_of"]
+
+#: The orders in which channels are last, by the number of axes.
+_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
@@ -33,17 +36,20 @@ def lie_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
     return True
 
 
+def order_of(given: torch.Tensor, w: torch.Tensor) -> torch.memory_format:
+    """Return the order of a result in memory: channels are last if those of one operand are."""
+    if given.ndim in _LAST and (is_channels_last(given) or is_channels_last(w)):
+        return _LAST[given.ndim]
+    return torch.contiguous_format
+
+
 def in_order_of(result: torch.Tensor, given: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """Return a result in the dtype of what it was computed from; channels are last if those of one operand are."""
-    result = result.to(given.dtype)
-    if result.ndim in (4, 5) and (is_channels_last(given) or is_channels_last(w)):
-        return result.contiguous(memory_format=torch.channels_last if result.ndim == 4 else torch.channels_last_3d)
-    return result.contiguous()
+    """Return a result in the dtype and the order of what it was computed from."""
+    return result.to(given.dtype).contiguous(memory_format=order_of(given, w))
 
 
 def empty_in_order_of(shape: Sequence[int], given: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """Return a new tensor that lies in memory as a result of `in_order_of`."""
     result = given.new_empty(tuple(shape))
-    if given.ndim in (4, 5) and (is_channels_last(given) or is_channels_last(w)):
-        return result.to(memory_format=torch.channels_last if given.ndim == 4 else torch.channels_last_3d)
-    return result
+    order = order_of(given, w)
+    return result if order == torch.contiguous_format else result.to(memory_format=order)

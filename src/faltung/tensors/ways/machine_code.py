@@ -19,7 +19,7 @@ from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.torch_threads import beside_torch, thread_count
 from faltung.tensors.ways.adjoint_layer import adjoint_by
 
-__all__ = ["adjoint", "correlate", "empty", "refusal", "taps"]
+__all__ = ["adjoint", "correlate", "empty", "memory_layout_of", "refusal", "taps"]
 
 #: Bytes from which large pages are asked for: to fill small ones takes longer than many a filter.
 _LARGE = 1 << 25
@@ -44,7 +44,7 @@ def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor
     last = _last(layer, x)
     x = x if last else _planes(x)
     y = empty(layer.target_shape, kind, last)
-    layouts = _memory_layout(x), _memory_layout(y)
+    layouts = memory_layout_of(x), memory_layout_of(y)
     numbers = None if bias is None else bias.detach().to(kind).resolve_neg().numpy()
     taps = w.detach().to(kind).resolve_neg().contiguous().numpy()
     run = correlate_singly if in_place(layer, *layouts, layouts[0].dtype) else correlate_channels
@@ -63,7 +63,7 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     x, g = (tensor.to(kind).resolve_neg() for tensor in (x, g))
     last = _last(layer, x)
     x, g = ((_channels_last if last else _planes)(tensor) for tensor in (x, g))
-    layouts = _memory_layout(x), _memory_layout(g)
+    layouts = memory_layout_of(x), memory_layout_of(g)
     number = layouts[0].dtype
     run = singly_reduced if in_place(layer, *layouts, number) else tap_gradient
     gradient = run(layer, x.data_ptr(), layouts[0], g.data_ptr(), layouts[1], number, beside_torch, thread_count())
@@ -74,7 +74,7 @@ def _last(layer: Layer, x: torch.Tensor) -> bool:
     """Whether machine code reads, and writes, arrays whose channels are last in memory."""
     if layer.ins > 1 or layer.outs > 1 or x.stride(1) != 1 or x.shape[1] == 1:
         return False
-    layout = _memory_layout(x)
+    layout = memory_layout_of(x)
     return in_place(layer, layout, layout, layout.dtype)
 
 
@@ -84,10 +84,12 @@ def _channels_last(x: torch.Tensor) -> torch.Tensor:
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool = False) -> torch.Tensor:
     """Return a new tensor, in large pages if it is large."""
-    if channels_last:  # no view, which must not be overwritten where gradients are recorded
-        y = torch.empty_strided(shape, _strides_channels_last(shape), dtype=dtype)
+    if channels_last and len(shape) == 4:
+        y = torch.empty(shape, dtype=dtype, device="cpu", memory_format=torch.channels_last)
+    elif channels_last:  # no view, which must not be overwritten where gradients are recorded
+        y = torch.empty_strided(shape, _strides_channels_last(shape), dtype=dtype, device="cpu")
     else:
-        y = torch.empty(shape, dtype=dtype)
+        y = torch.empty(shape, dtype=dtype, device="cpu")
     size = math.prod(shape) * dtype.itemsize
     advise = _madvise() if size >= _LARGE else None
     if advise is not None:
@@ -118,7 +120,8 @@ def _planes(x: torch.Tensor) -> torch.Tensor:
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 or x.shape[1] == 1 else x.contiguous()
 
 
-def _memory_layout(x: torch.Tensor) -> MemoryLayout:
+def memory_layout_of(x: torch.Tensor) -> MemoryLayout:
+    """Return the memory layout of a tensor."""
     item = x.element_size()
     strides = [step * item for step in x.stride()]
     if x.shape[-1] == 1:

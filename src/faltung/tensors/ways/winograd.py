@@ -13,12 +13,15 @@ import torch
 from faltung.planning.layer import Layer
 from faltung.planning.tile_choice import refusal as no_tiles
 from faltung.planning.tile_choice import tile_for
-from faltung.run.tiled_layer import correlate_in_tiles
+from faltung.run.kept_taps import Taps, taps_of
+from faltung.run.tiled_layer import are_within
+from faltung.run.winograd_run import in_place, winograd_code
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.memory_order import is_channels_last
 from faltung.tensors.torch_threads import beside_torch, thread_count
 from faltung.tensors.ways import machine_code
 from faltung.tensors.ways.adjoint_layer import folded
+from faltung.tensors.ways.machine_code import memory_layout_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,43 +39,44 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
 
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
-    y = _in_tiles(layer, x, _numbers(w, x), None if bias is None else _numbers(bias, x))
+    weight = _ready(w, x.dtype)
+    strides = tuple([step * weight.element_size() for step in weight.stride()])
+    y = _in_tiles(layer, x, Taps(weight.data_ptr(), strides, weight.detach().numpy), bias)
     return machine_code.correlate(layer, x, w, bias) if y is None else y
 
 
 def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """Return the gradient with respect to the samples."""
     across = layer.adjoint
-    by_group = _numbers(w, g).reshape(layer.groups, layer.outs, layer.ins, 3, 3)
+    by_group = _ready(w, g.dtype).detach().numpy().reshape(layer.groups, layer.outs, layer.ins, 3, 3)
     # A view, so that taps which were transformed are found again where they are.
     reversed_ = by_group.swapaxes(1, 2)[..., ::-1, ::-1].reshape(across.taps_shape)
-    extended = _in_tiles(across, g, reversed_, None)
+    extended = _in_tiles(across, g, taps_of(reversed_), None)
     return machine_code.adjoint(layer, g, w) if extended is None else folded(layer, extended)
 
 
-def _numbers(tensor: torch.Tensor, like: torch.Tensor) -> NDArray[Any]:
-    """Return the array with the memory of a tensor, or of a copy in the dtype that is computed with."""
-    numbers: NDArray[Any] = tensor.detach().to(computed(like.dtype)).resolve_neg().numpy()
-    return numbers
+def _ready(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return a tensor whose memory holds its numbers, in the dtype that tensors of this one are computed in."""
+    kind = computed(dtype)
+    return tensor if tensor.dtype == kind and not tensor.is_neg() else tensor.detach().to(kind).resolve_neg()
 
 
-def _in_tiles(layer: Layer, x: torch.Tensor, taps: NDArray[Any], bias: NDArray[Any] | None) -> torch.Tensor | None:
+def _in_tiles(layer: Layer, x: torch.Tensor, taps: Taps, bias: torch.Tensor | None) -> torch.Tensor | None:
     """Correlate in tiles; return None if samples are too far apart for them."""
-    kind = computed(x.dtype)
-    samples = x.detach().to(kind).resolve_neg()
-    y = machine_code.empty(layer.target_shape, kind, is_channels_last(samples))
-    within = correlate_in_tiles(
-        layer,
-        samples.numpy(),
-        taps,
-        bias,
-        y.numpy(),
-        tile_for(layer, numpy_dtype(kind)),
-        thread_count(),
-        beside_torch,
-        lambda: _largest(layer, samples),
-    )
-    return y if within else None
+    samples = _ready(x, x.dtype)
+    if not in_place(samples.shape, samples.stride(), 1):
+        samples = samples.contiguous()
+    y = machine_code.empty(layer.target_shape, samples.dtype, is_channels_last(samples))
+    number = numpy_dtype(samples.dtype)
+    tile = tile_for(layer, number)
+    code = winograd_code(layer, memory_layout_of(samples), memory_layout_of(y), tile, thread_count())
+    numbers = None if bias is None else _ready(bias, x.dtype).contiguous()
+    found = code(samples.data_ptr(), y.data_ptr(), taps, 0 if numbers is None else numbers.data_ptr(), beside_torch)
+
+    def outputs() -> tuple[NDArray[Any], NDArray[Any] | None]:
+        return y.numpy(), None if numbers is None else numbers.detach().numpy()
+
+    return y if are_within(layer, found, tile, lambda: _largest(layer, samples.detach()), outputs) else None
 
 
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
