@@ -15,7 +15,7 @@ from faltung.layers.rehearsal import LayerCall
 from faltung.layers.shared import PlannedLayer
 from faltung.layers.transposed import ConvTransposed
 from faltung.planning.layer import Layer
-from faltung.tensors.layer_race import noise, seconds_in_turn, seconds_of_ways
+from faltung.tensors.layer_race import learn_a_bit, noise, seconds_in_turn, seconds_of_ways
 from faltung.tensors.layer_wisdom import LayerTimes, learn, recall, times_of
 from faltung.tensors.memory_order import lie_channels_last
 
@@ -174,5 +174,10 @@ def _step(
         return torch.no_grad()(partial(compute, x))
     x = x.detach().requires_grad_(call.to_input)
     wanted = [tensor for tensor in (x, *layer.parameters()) if tensor.requires_grad]
-    g = torch.ones_like(compute(x))
-    return lambda: torch.autograd.grad(compute(x), wanted, g)
+    g, learning = torch.ones_like(compute(x)), [layer.weight] * call.to_taps
+
+    def step() -> object:
+        learn_a_bit(learning)
+        return torch.autograd.grad(compute(x), wanted, g)
+
+    return step

@@ -6,6 +6,7 @@ is timed too, with the layers that gained most; those that gain less are left to
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from faltung.layers.measuring import gain_of
 from faltung.layers.rehearsal import LayerCall, arguments_of, preserved
-from faltung.tensors.layer_race import seconds_in_turn
+from faltung.tensors.layer_race import learn_a_bit, seconds_in_turn
 
 __all__ = ["settle"]
 
@@ -49,7 +50,8 @@ def _is_as_fast(
     model: nn.Module, example: Any, layers: Collection[nn.Module], kept: Collection[nn.Module], device: torch.device
 ) -> bool:
     """Whether a model is as fast with some of its layers planned as with all of them left to torch."""
-    run = _step(model, example)
+    run, steps = _step(model, example), itertools.count()
+    learning = _learning(layers)
 
     def with_planned(planned: Collection[nn.Module]) -> Callable[[], object]:
         left = [vars(layer) for layer in layers if layer not in {*planned}]
@@ -57,17 +59,30 @@ def _is_as_fast(
         def call() -> None:
             for attributes in left:
                 attributes["method"] = "torch"
+                attributes.pop("_known", None)  # who computes inputs depends on the method
+            learn_a_bit(learning)
+            next(steps)
             try:
                 run()
             finally:
                 for attributes in left:
                     del attributes["method"]
-                    attributes.pop("_known", None)  # inputs that are left to torch with this method only
+                    attributes.pop("_known", None)
 
         return call
 
-    seconds = seconds_in_turn({"torch": with_planned([]), "planned": with_planned(kept)}, "torch", device)
+    try:
+        seconds = seconds_in_turn({"torch": with_planned([]), "planned": with_planned(kept)}, "torch", device)
+    finally:
+        if next(steps) % 2:
+            learn_a_bit(learning)
     return seconds["planned"] <= seconds["torch"]
+
+
+def _learning(layers: Collection[nn.Module]) -> list[torch.Tensor]:
+    """Return the weights of layers that a step of training would change."""
+    weights = dict.fromkeys(layer._parameters.get("weight") for layer in layers)
+    return [w for w in weights if w is not None and w.requires_grad] if torch.is_grad_enabled() else []
 
 
 def _step(model: nn.Module, example: Any) -> Callable[[], object]:

@@ -10,6 +10,7 @@ import numpy as np
 from faltung.engines.winograd.minimal_filter import minimal_filter
 from faltung.engines.winograd.tap_code import COLLECTED, FIELDS, TapCode, taps_function
 from faltung.engines.winograd.tap_facts import TapFacts, facts_of
+from faltung.ground import scratch
 from faltung.ground.bounded import Bounded
 from faltung.jit.target import host
 from faltung.planning.layer import Layer
@@ -26,11 +27,24 @@ MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 
 
 class Taps(NamedTuple):
-    """Taps where they are: the address of the first one, byte strides, and a function that returns the array."""
+    """Taps where they are.
+
+    Parameters
+    ----------
+    address : int
+        Of the first one.
+    strides : tuple of int
+        Bytes between neighbours.
+    array : callable
+        Returns the array.
+    version : int
+        Another number says that they have changed, most likely; the same number says nothing.
+    """
 
     address: int
     strides: tuple[int, ...]
     array: Callable[[], NDArray[Any]]
+    version: int = 0
 
 
 class KeptTaps(NamedTuple):
@@ -46,6 +60,8 @@ class KeptTaps(NamedTuple):
         The addresses of both.
     facts : TapFacts
         What a result depends on besides the sums.
+    version : int
+        That of the taps when they were transformed.
     """
 
     before: int
@@ -53,13 +69,14 @@ class KeptTaps(NamedTuple):
     values: NDArray[Any]
     places: tuple[int, int]
     facts: TapFacts
+    version: int
 
 
-def taps_of(array: NDArray[Any]) -> Taps:
+def taps_of(array: NDArray[Any], version: int = 0) -> Taps:
     """Return the taps in an array, which is copied if there are gaps in its memory."""
     if _before(array.shape, array.strides, array.itemsize) is None:
         array = np.ascontiguousarray(array)
-    return Taps(address_of(array), array.strides, lambda: array)
+    return Taps(address_of(array), array.strides, lambda: array, version)
 
 
 class TapsAtPoints:
@@ -82,24 +99,25 @@ class TapsAtPoints:
         self._kind = repr((layer.groups, layer.taps_shape, code))
 
     def known(self, taps: Taps) -> KeptTaps | None:
-        """Return what is kept of taps that were at this address, which may have changed since."""
-        return _taps.get((taps.address, taps.strides, self._kind))
+        """Return what is kept of taps that were at this address, which may have changed without being noticed."""
+        kept = _taps.get((taps.address, taps.strides, self._kind))
+        return kept if kept is not None and kept.version == taps.version else None
 
     def transformed(self, taps: Taps, digests_of: Callable[[int], NDArray[Any]], run: Run, workers: int) -> KeptTaps:
         """Transform taps and keep them; `digests_of` returns the digests of the taps at an address."""
         layer, code, array = self._layer, self._code, taps.array()
         before = _before(array.shape, array.strides, array.itemsize)
         assert before is not None, "the taps have gaps"
-        memory = np.empty(array.nbytes, np.uint8)  # which nobody else changes meanwhile
+        memory, place = scratch.take("taps", array.nbytes)  # which nobody else changes meanwhile
         copy: NDArray[Any] = np.ndarray(array.shape, array.dtype, memory, before, array.strides)
         copy[...] = array
-        digests = digests_of(address_of(memory))
+        digests = digests_of(place)
         points, row = minimal_filter(code.outputs).points ** 2, code.lanes * code.vectors
         values = np.empty((layer.groups * self.panels, points, layer.ins, row), array.dtype)
         entries = {
             "items": len(values),
             "room": whole_lines(9 * COLLECTED * code.lanes * array.itemsize),
-            "source": address_of(memory) + before,
+            "source": place + before,
             **dict(zip(("out_step", "in_step", "row_step", "column_step"), array.strides, strict=True)),
             "target": address_of(values),
             "panel_bytes": values.strides[0],
@@ -110,7 +128,8 @@ class TapsAtPoints:
         }
         board = Board(FIELDS, entries, 1e-8 * layer.groups * layer.ins * layer.outs)
         board.call(run, taps_function(code, host()), workers)
-        kept = KeptTaps(before, digests, values, (address_of(digests), address_of(values)), facts_of(copy))
+        places = address_of(digests), address_of(values)
+        kept = KeptTaps(before, digests, values, places, facts_of(copy), taps.version)
         return _taps.put((taps.address, taps.strides, self._kind), kept, values.nbytes)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from time import perf_counter
 
@@ -18,7 +18,7 @@ from faltung.planning.layer import Layer
 from faltung.tensors.layer_plan import considered, plan_layer
 from faltung.tensors.memory_order import in_order_of
 
-__all__ = ["noise", "seconds_in_turn", "seconds_of_ways"]
+__all__ = ["learn_a_bit", "noise", "seconds_in_turn", "seconds_of_ways"]
 
 #: A way is run if it is predicted to take at most so many times as long as the best.
 _REACH = 4.0
@@ -28,6 +28,11 @@ _LEAST, _MOST, _PATIENCE = 3, 15, 0.6
 _SLOT, _REPEATS = 5e-4, 200
 #: A contender that took so many times as long as the best is not called again.
 _BEHIND = 1.4
+#: Integers with as many bits.
+_INTEGERS = {
+    **{torch.float64: torch.int64, torch.float32: torch.int32},
+    **{torch.float16: torch.int16, torch.bfloat16: torch.int16},
+}
 #: Numbers that are drawn for a tensor; a larger one repeats them.
 _DRAWN = 1 << 18
 
@@ -92,6 +97,18 @@ def noise(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype, 
     drawn = torch.randn(min(count, _DRAWN), generator=generator, device=device).to(dtype)
     x = torch.empty_strided(shape, strides, dtype=dtype, device=device)
     return x.copy_(drawn.repeat(-(-count // _DRAWN))[:count].reshape(shape))
+
+
+def learn_a_bit(weights: Iterable[torch.Tensor]) -> None:
+    """Change the last bit of all numbers in some tensors, as a step of training changes more of them; or undo it.
+
+    What is known of weights, as their values at points, has to be found anew after each step.
+    """
+    with torch.no_grad():
+        for w in weights:
+            kind = _INTEGERS.get(w.dtype)
+            if kind is not None:
+                w.view(kind).bitwise_xor_(1)
 
 
 def _compute(

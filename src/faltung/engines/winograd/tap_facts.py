@@ -15,6 +15,8 @@ __all__ = ["TapFacts", "facts_of"]
 
 #: Largest exponent of the sum of the abs(taps) of a kernel with which its values at points are normal numbers.
 MOST_EXPONENT = 100
+#: Channels in whose taps are looked at first, and taps that are looked at together.
+_FEW, _PART = 4, 1 << 15
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,38 @@ def facts_of(taps: NDArray[Any]) -> TapFacts:
     >>> facts_of(taps)
     TapFacts(usual=True, common=((0, 0), (1, 0), (1, 1)), rising=(0,))
     """
-    flat = taps.reshape(len(taps), math.prod(taps.shape[1:]))
-    sizes = np.abs(flat)
-    totals = sizes.sum(axis=1, dtype=np.float64)
-    some = totals > 0
-    usual = bool(np.isfinite(totals).all()) and bool((np.abs(np.frexp(totals[some])[1]) <= MOST_EXPONENT).all())
-    if sizes.all():
-        common = np.ones(taps.shape[2:], bool)
-    else:
-        common = (taps[some] != 0).all(axis=(0, 1))
-    rising = np.flatnonzero(flat.min(axis=1, initial=0.0) >= 0)
+    least, most = _magnitudes(taps)
+    count = math.prod(taps.shape[1:])
+    everywhere = least > 0
+    usual = math.ldexp(1.0, -MOST_EXPONENT) <= least and count * most <= math.ldexp(1.0, MOST_EXPONENT)
+    common = np.ones(taps.shape[2:], bool)
+    if not (everywhere and usual):
+        sizes = np.abs(taps).reshape(len(taps), count)
+        totals = sizes.sum(axis=1, dtype=np.float64)
+        some = totals > 0
+        usual = bool(np.isfinite(totals).all() and (np.abs(np.frexp(totals[some])[1]) <= MOST_EXPONENT).all())
+        common = common if everywhere else (taps[some] != 0).all(axis=(0, 1))
     positions = [(int(row), int(column)) for row, column in np.argwhere(common)]
-    return TapFacts(usual, tuple(positions), tuple(rising.tolist()))
+    return TapFacts(usual, tuple(positions), _rising(taps))
+
+
+def _magnitudes(taps: NDArray[Any]) -> tuple[float, float]:
+    """Return the least and the largest magnitude of taps, NaN if one of them is NaN; part by part, in the cache."""
+    upward = taps[tuple(slice(None, None, -1 if step < 0 else 1) for step in taps.strides)]
+    flat = upward.ravel(order="K")
+    sizes, least, most = np.empty(min(flat.size, _PART), taps.dtype), math.inf, 0.0
+    for first in range(0, flat.size, _PART):
+        part = flat[first : first + _PART]
+        found = np.abs(part, out=sizes[: part.size])
+        least, most = np.minimum(least, found.min()), np.maximum(most, found.max())
+    return float(least), float(most)
+
+
+def _rising(taps: NDArray[Any]) -> tuple[int, ...]:
+    """Return the kernels without a negative tap; most of them have one among the first."""
+    places = np.arange(len(taps))
+    for ins in (_FEW, taps.shape[1]):
+        places = places[taps[places, :ins].min(axis=(1, 2, 3), initial=0.0) >= 0]
+        if not places.size:
+            break
+    return tuple(places.tolist())

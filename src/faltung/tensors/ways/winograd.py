@@ -41,7 +41,7 @@ def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor
     """Correlate with a bank of taps."""
     weight = _ready(w, x.dtype)
     strides = tuple([step * weight.element_size() for step in weight.stride()])
-    y = _in_tiles(layer, x, Taps(weight.data_ptr(), strides, weight.detach().numpy), bias)
+    y = _in_tiles(layer, x, Taps(weight.data_ptr(), strides, weight.detach().numpy, _version(w)), bias)
     return machine_code.correlate(layer, x, w, bias) if y is None else y
 
 
@@ -51,7 +51,7 @@ def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     by_group = _ready(w, g.dtype).detach().numpy().reshape(layer.groups, layer.outs, layer.ins, 3, 3)
     # A view, so that taps which were transformed are found again where they are.
     reversed_ = by_group.swapaxes(1, 2)[..., ::-1, ::-1].reshape(across.taps_shape)
-    extended = _in_tiles(across, g, taps_of(reversed_), None)
+    extended = _in_tiles(across, g, taps_of(reversed_, _version(w)), None)
     return machine_code.adjoint(layer, g, w) if extended is None else folded(layer, extended)
 
 
@@ -59,6 +59,11 @@ def _ready(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Return a tensor whose memory holds its numbers, in the dtype that tensors of this one are computed in."""
     kind = computed(dtype)
     return tensor if tensor.dtype == kind and not tensor.is_neg() else tensor.detach().to(kind).resolve_neg()
+
+
+def _version(w: torch.Tensor) -> int:
+    """Return a number that changes whenever torch's functions change a tensor, as a step of training does."""
+    return 0 if w.is_inference() else w._version
 
 
 def _in_tiles(layer: Layer, x: torch.Tensor, taps: Taps, bias: torch.Tensor | None) -> torch.Tensor | None:
