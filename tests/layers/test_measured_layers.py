@@ -152,6 +152,44 @@ def test_the_model_is_timed_with_the_ways_that_won_also_after_it_was_left_to_tor
     assert planned == 4 * ["planned"]
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("learns", [True, False])
+def test_models_that_learn_are_timed_with_weights_that_change(learns, steps, monkeypatch):
+    model, seen = nn.Sequential(small(), small().requires_grad_(False)), []
+    before = [layer.weight.detach().clone() for layer in model]
+    model[0].register_forward_pre_hook(lambda *_: seen.append([layer.weight.detach().clone() for layer in model]))
+
+    def time_model(calls, first, device):
+        for _ in range(steps):
+            seen.clear()
+            for call in calls.values():
+                call()
+            changed = [not torch.equal(*pair) for pair in zip(*seen, strict=True)]
+            assert changed == [learns, False]
+            assert all(torch.allclose(*pair) for pair in zip(*seen, strict=True))
+        if steps == 1:
+            next(iter(calls.values()))()  # an odd number of steps
+        return {"torch": 1.0, "planned": 1.0}
+
+    Race(monkeypatch)
+    monkeypatch.setattr(model_race, "seconds_in_turn", time_model)
+    with torch.set_grad_enabled(learns):
+        convert(model, example=X)
+    assert all(torch.equal(layer.weight, old) for layer, old in zip(model, before, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_bit_is_learnt_and_forgotten(dtype):
+    w = torch.randn(4, 3, 3, 3, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
+    before, version = w.detach().clone(), w._version
+    layer_race.learn_a_bit([w])
+    assert (w != before).all()
+    assert torch.allclose(w, before, rtol=0.01)
+    assert w._version > version
+    layer_race.learn_a_bit([w])
+    assert torch.equal(w, before)
+
+
 def test_a_method_that_was_asked_for_is_not_measured(race):
     layer = Conv(8, 8, 5, padding=2, groups=8, method="torch")
     convert(layer, example=X)

@@ -389,6 +389,37 @@ def test_taps_are_transformed_once():
     assert kept_taps._taps.bytes == nbytes(layer, np.dtype("f4"), 4)
 
 
+def test_taps_are_transformed_for_the_groups_of_their_layer():
+    layers = [layer_of(6, 6, ins=8, outs=256 // groups, groups=groups) for groups in (1, 2, 4)]
+    bank = normal(layers[0].taps_shape, "f4")
+    kept_taps._taps.clear()
+    for layer in layers:
+        x, _, bias = operands(layer)
+        assert_right(correlate(layer, x, bank, bias), layer, x, bank, bias, 4)
+    assert len(kept_taps._taps) == 3
+
+
+def test_a_version_says_that_taps_have_changed_and_no_version_hides_it(monkeypatch):
+    layer = layer_of(6, 6, 16, 16)
+    x, bank, bias = operands(layer)
+    out = np.empty(layer.target_shape, "f4")
+    layouts = winograd_run.memory_layout(x), winograd_run.memory_layout(out)
+    code = winograd_run.winograd_code(layer, *layouts, 4, 1)
+    at = [winograd_run.address_of(array) for array in (x, out, bias)]
+    made, words = [], code._board.words
+    transformed = kept_taps.TapsAtPoints.transformed
+    monkeypatch.setattr(kept_taps.TapsAtPoints, "transformed", lambda *a: made.append(1) or transformed(*a))
+    monkeypatch.setattr(code._board, "words", lambda *a: made.append(0) or words(*a))
+    # version, whether taps change, and what is done: 0 for tiles, 1 for taps
+    for version, change, done in ((5, 0, [1, 0]), (5, 0, [0]), (6, 1, [1, 0]), (6, 1, [0, 1, 0]), (6, 0, [0])):
+        bank += change
+        made.clear()
+        taps = kept_taps.taps_of(bank, version)
+        code(at[0], at[1], taps, at[2], layer_run.in_threads)
+        assert made == done
+        assert_right(out, layer, x, bank, bias, 4)
+
+
 # ---- what is not finite
 
 

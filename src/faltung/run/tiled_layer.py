@@ -103,9 +103,10 @@ def are_within(
     facts, sizes, beyond = found.facts, found.sizes, _beyond(layer)
     if not (found.finite and facts.usual):
         return False
-    known = beyond is not None and len(facts.common) == 9
-    if known and max(sizes.largest, beyond) <= RANGE * sizes.smallest and sizes.largest < math.inf:  # type: ignore[type-var]
-        near, empty = True, None  # the smallest sample under an output is not far smaller than the largest of all
+    # Whether the smallest sample under an output is not far smaller than the largest one of all.
+    known = len(facts.common) == 9 and beyond is not None and max(sizes.largest, beyond) <= RANGE * sizes.smallest
+    if known and sizes.largest < math.inf:
+        near, empty = True, None
     else:  # as where samples are zero after a ReLU
         near, empty = _compared(layer, largest(), facts.common, tile)
     if near and (empty is not None or (facts.rising and not sizes.negative)):

@@ -107,5 +107,9 @@ def test_facts_of_taps():
     assert facts.rising == (0, 1, 3)
     assert (0, 0) not in facts.common
     assert len(facts.common) == 8
+    rising = np.ones((3, 40, 3, 3), "f4")
+    rising[1, 0], rising[2, -1] = -1, -1
+    for order in (rising, rising.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2), rising[..., ::-1, ::-1]):
+        assert facts_of(order).rising == (0,)
     for size in (1e-38, 1e35, np.nan, np.inf):
         assert not facts_of(np.full((1, 1, 3, 3), size, "f4")).usual
