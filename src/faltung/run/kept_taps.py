@@ -20,13 +20,13 @@ from faltung.run.layer_run import Board, Run, whole_lines
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MOST_BYTES", "MOST_LAYERS", "KeptTaps", "Taps", "TapsAtPoints", "taps_of"]
+__all__ = ["MOST_BYTES", "MOST_LAYERS", "KeptTaps", "PlacedTaps", "TapsAtPoints", "taps_of"]
 
 #: Most banks that are kept, and most bytes of them.
 MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 
 
-class Taps(NamedTuple):
+class PlacedTaps(NamedTuple):
     """Taps where they are.
 
     Parameters
@@ -72,11 +72,11 @@ class KeptTaps(NamedTuple):
     version: int
 
 
-def taps_of(array: NDArray[Any], version: int = 0) -> Taps:
+def taps_of(array: NDArray[Any], version: int = 0) -> PlacedTaps:
     """Return the taps in an array, which is copied if there are gaps in its memory."""
     if _before(array.shape, array.strides, array.itemsize) is None:
         array = np.ascontiguousarray(array)
-    return Taps(address_of(array), array.strides, lambda: array, version)
+    return PlacedTaps(address_of(array), array.strides, lambda: array, version)
 
 
 class TapsAtPoints:
@@ -98,12 +98,14 @@ class TapsAtPoints:
         #: All that values depend on besides the taps; a text, whose hash is computed once.
         self._kind = repr((layer.groups, layer.taps_shape, code))
 
-    def known(self, taps: Taps) -> KeptTaps | None:
+    def known(self, taps: PlacedTaps) -> KeptTaps | None:
         """Return what is kept of taps that were at this address, which may have changed without being noticed."""
         kept = _taps.get((taps.address, taps.strides, self._kind))
         return kept if kept is not None and kept.version == taps.version else None
 
-    def transformed(self, taps: Taps, digests_of: Callable[[int], NDArray[Any]], run: Run, workers: int) -> KeptTaps:
+    def transformed(
+        self, taps: PlacedTaps, digests_of: Callable[[int], NDArray[Any]], run: Run, workers: int
+    ) -> KeptTaps:
         """Transform taps and keep them; `digests_of` returns the digests of the taps at an address."""
         layer, code, array = self._layer, self._code, taps.array()
         before = _before(array.shape, array.strides, array.itemsize)

@@ -26,7 +26,7 @@ from faltung.ground.extended import FILL, byte_offsets
 from faltung.ground.threads import share
 from faltung.planning.layer import Layer
 from faltung.run.layer_run import Run, in_threads
-from faltung.run.winograd_run import Correlated, Found, correlate_winograd
+from faltung.run.winograd_run import Correlated, TilesFound, correlate_winograd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def correlate_in_tiles(
 
 def are_within(
     layer: Layer,
-    found: Found | Correlated,
+    found: TilesFound | Correlated,
     tile: int,
     largest: Callable[[], NDArray[Any]],
     numbers: Callable[[], tuple[NDArray[Any], NDArray[Any] | None]],
@@ -91,7 +91,7 @@ def are_within(
     ----------
     layer : Layer
         The layer.
-    found : Found or Correlated
+    found : TilesFound or Correlated
         What is known of the outputs that tiles gave.
     tile : int
         Outputs of a tile along each axis.
@@ -192,7 +192,7 @@ def _settle(
     layer: Layer,
     out: NDArray[Any],
     bias: NDArray[Any] | None,
-    found: Found | Correlated,
+    found: TilesFound | Correlated,
     empty: NDArray[np.bool_] | None,
 ) -> None:
     """Put right outputs without samples that are not zero, and those whose terms are all of one sign."""

@@ -24,7 +24,7 @@ from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.tile_choice import TILES, nbytes, refusal
 from faltung.run.gathering import address_of
-from faltung.run.kept_taps import MOST_BYTES, MOST_LAYERS, Taps, TapsAtPoints, taps_of
+from faltung.run.kept_taps import MOST_BYTES, MOST_LAYERS, PlacedTaps, TapsAtPoints, taps_of
 from faltung.run.layer_run import LAYER_BYTES, STREAMED_BYTES, Board, Run, in_threads, whole_lines
 from faltung.run.tables import MemoryLayout, memory_layout
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "TILES",
     "Correlated",
-    "Found",
     "SampleSizes",
+    "TilesFound",
     "WinogradCode",
     "correlate_winograd",
     "in_place",
@@ -63,7 +63,7 @@ class SampleSizes(NamedTuple):
     negative: int
 
 
-class Found(NamedTuple):
+class TilesFound(NamedTuple):
     """Whether all outputs are finite (False may be a false alarm), and what is known of taps and samples."""
 
     finite: bool
@@ -72,7 +72,7 @@ class Found(NamedTuple):
 
 
 class Correlated(NamedTuple):
-    """The outputs, and what `Found` says of them."""
+    """The outputs, and what `TilesFound` says of them."""
 
     out: NDArray[Any]
     finite: bool
@@ -310,7 +310,7 @@ class WinogradCode:
             "source_columns": columns,
         }
 
-    def __call__(self, source: int, target: int, taps: Taps, bias: int, run: Run) -> Found:
+    def __call__(self, source: int, target: int, taps: PlacedTaps, bias: int, run: Run) -> TilesFound:
         """Fill the target, from the addresses of source, target and bias; no bias is at 0."""
         kept = self._taps.known(taps)
         values = {"source": source, "target": target}
@@ -324,7 +324,7 @@ class WinogradCode:
             values["digests"], values["taps"] = kept.places
             words = self._board.words(run, code, self._workers, values)
             if not words[2] & CHANGED:
-                return Found(not words[2], kept.facts, SampleSizes(*self._sizes.unpack_from(words, 24)))
+                return TilesFound(not words[2], kept.facts, SampleSizes(*self._sizes.unpack_from(words, 24)))
             kept = None
 
     def _digests_of(self, raw: int, run: Run) -> NDArray[np.uint8]:

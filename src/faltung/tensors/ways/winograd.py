@@ -13,7 +13,7 @@ import torch
 from faltung.planning.layer import Layer
 from faltung.planning.tile_choice import refusal as no_tiles
 from faltung.planning.tile_choice import tile_for
-from faltung.run.kept_taps import Taps, taps_of
+from faltung.run.kept_taps import PlacedTaps, taps_of
 from faltung.run.tiled_layer import are_within
 from faltung.run.winograd_run import in_place, winograd_code
 from faltung.tensors.dtypes import computed, numpy_dtype
@@ -41,7 +41,7 @@ def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor
     """Correlate with a bank of taps."""
     weight = _ready(w, x.dtype)
     strides = tuple([step * weight.element_size() for step in weight.stride()])
-    y = _in_tiles(layer, x, Taps(weight.data_ptr(), strides, weight.detach().numpy, _version(w)), bias)
+    y = _in_tiles(layer, x, PlacedTaps(weight.data_ptr(), strides, weight.detach().numpy, _version(w)), bias)
     return machine_code.correlate(layer, x, w, bias) if y is None else y
 
 
@@ -66,7 +66,7 @@ def _version(w: torch.Tensor) -> int:
     return 0 if w.is_inference() else w._version
 
 
-def _in_tiles(layer: Layer, x: torch.Tensor, taps: Taps, bias: torch.Tensor | None) -> torch.Tensor | None:
+def _in_tiles(layer: Layer, x: torch.Tensor, taps: PlacedTaps, bias: torch.Tensor | None) -> torch.Tensor | None:
     """Correlate in tiles; return None if samples are too far apart for them."""
     samples = _ready(x, x.dtype)
     if not in_place(samples.shape, samples.stride(), 1):
