@@ -191,7 +191,7 @@ class Conv(PlannedLayer, _ConvNd):
         if who == "plan":
             chosen = self._chosen(x, w)
             if chosen is None or chosen.plan.left_to_torch(*parts_of("correlate", x, w)):
-                if chosen is not None and chosen.torch_pads and self._is_plain:
+                if chosen is not None and chosen.torch_pads:
                     self._remember(x, w)
                 return self._by_torch(x, w, bias, chosen)
         elif self._left_in_graph(x, w):
@@ -202,7 +202,7 @@ class Conv(PlannedLayer, _ConvNd):
         geometry = correlation(x.shape, w.shape, *self._attributes()) if who == "later" else chosen.geometry  # type: ignore[union-attr]
         if geometry is None or not fits(x, w, bias, w.shape[0]):
             return self._by_torch(x, w, bias)
-        if who == "plan" and self._is_plain:
+        if who == "plan":
             self._remember(x, w, chosen.plan)  # type: ignore[union-attr]
         return self._by_plan(x, w, bias, geometry)
 

@@ -180,6 +180,11 @@ class PlannedLayer(nn.Module):
 
     # ---- inputs like those before, in no more time than torch's own layer takes
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether no subclass computes something else beneath `forward`."""
+        return True
+
     def _before(self, x: torch.Tensor) -> Any:
         """Return who computed an input like this one before: None is torch, a `_Known` the plan, False unknown.
 
@@ -211,7 +216,7 @@ class PlannedLayer(nn.Module):
 
         What may change without being noticed is not remembered.
         """
-        own = type(x) is Tensor and w is self._parameters.get("weight") and not autocast_is_on()
+        own = self._is_plain and type(x) is Tensor and w is self._parameters.get("weight") and not autocast_is_on()
         if not own or self.lacking_in_torch() or any(isinstance(getattr(self, name), list) for name in _NUMBERS):
             return
         known = None
