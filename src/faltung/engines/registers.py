@@ -47,6 +47,9 @@ class Footprint:
         The number computed with, ``float`` or ``double``.
     outputs : int
         Channels out that are computed at once.
+    mirrored : int
+        1 if the taps of each panel, a column, are the same from both ends, and -1 if their signs differ; otherwise 0.
+        Such taps can be summed in pairs.
     """
 
     panels: int
@@ -57,6 +60,7 @@ class Footprint:
     source: Sample
     number: str
     outputs: int = 1
+    mirrored: int = 0
 
     @property
     def coefficients(self) -> int:

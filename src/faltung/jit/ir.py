@@ -84,6 +84,10 @@ class Function:
         self.declarations.setdefault("llvm.prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         self.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 2, i32 1)")  # a read, into the second level
 
+    def keep_order(self) -> None:
+        """Emit no instruction: loads and stores before it stay before it, and those behind it behind it."""
+        self.do('fence syncscope("singlethread") seq_cst')
+
     # ---- integers and addresses
 
     def add(self, a: Value, b: Value | int) -> Value:

@@ -157,7 +157,6 @@ class _Terms:
     ) -> None:
         self._job = job
         self._terms = terms
-        self._low = low
         self._number = job.taps.dtype
         self._outer = [axis for axis in range(job.taps.ndim - 2) if job.taps.shape[axis] > 1]
         self._before = [self._outer_passes(term, engine) for term in terms] if self._outer else []
@@ -167,6 +166,7 @@ class _Terms:
         self._octaves = octaves
         self._fused = {self._lanes: self._make_fused(self._lanes)}
         self.guarded = self._fused[self._lanes].guarded
+        self._low = None if self._fused[self._lanes].paired else low  # a block of few rows has the bits of others
         self._clamped = len(terms) > 1 and job.target.kind == "f" and bool((job.taps >= 0).all())
 
     def _outer_passes(self, term: list[ScaledFactor], engine: Engine) -> BlockFunction:

@@ -17,7 +17,9 @@ import numpy as np
 from faltung.engines.base import Block, Call, Job
 from faltung.engines.overflow import can_overflow
 from faltung.engines.passes.factors import ScaledFactor
-from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
+from faltung.engines.passes.paired import mirrored_sign
+from faltung.engines.passes.pass_code import emit
+from faltung.engines.passes.pass_description import PARAMETERS, Passes
 from faltung.engines.passes.windows import NARROW, WIDE
 from faltung.engines.registers import Footprint
 from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
@@ -67,9 +69,11 @@ class Fused:
         self._source = sample(job.taps.dtype if outer else job.source)
         windows = [factor.window if factor.window > NARROW else 0 for factor in terms[0][-2:]]
         self._sums = np.dtype(np.float64) if max(windows) > WIDE else job.taps.dtype
+        #: Whether samples are summed in pairs.
+        self.paired = False
         passes, self._taps = self._describe()
         #: Whether blocks may have to be computed again.
-        self.guarded = passes.guarded or bool(octaves)
+        self.guarded = passes.guarded or passes.doubted or bool(octaves)
         self._code = _compile(passes, host())
         down, across = terms[0][-2:]
         self._windows = np.array(windows, np.int64)
@@ -86,6 +90,12 @@ class Fused:
         first = down.narrow if down.window else self._down(coefficients)
         second = across.narrow if across.window else self._across(coefficients)
         wrong = coefficients.zeros or len(terms) > 1 or not job.faithful
+        self.paired = any(
+            footprint.mirrored for taps in (first, second) if not isinstance(taps, int) for footprint in taps
+        )
+        # Where samples are looked at, here or before the outer passes, outputs are finite.
+        looked_at = self._octaves or job.source.kind != "f"
+        guarded = not looked_at and (wrong or (not across.window and can_overflow(job)))
         passes = Passes(
             down=first,
             across=second,
@@ -94,10 +104,8 @@ class Fused:
             target=job.stored,
             number=coefficients.number,
             lanes=self._lanes,
-            # Where samples are looked at, here or before the outer passes, outputs are finite.
-            guarded=not self._octaves
-            and job.source.kind == "f"
-            and (wrong or (not across.window and can_overflow(job))),
+            guarded=guarded,
+            doubted=self.paired and not (looked_at or guarded) and self._source == Sample("f", job.taps.itemsize),
             streamed=job.streamed and job.target.kind == "f",
             sums="float" if self._sums == np.float32 else "double",
             reduced=job.divided is not None and across.window > 0 and math.frexp(across.factor)[0] == 0.5,
@@ -180,16 +188,19 @@ class _Coefficients:
         self._values: list[NDArray[np.floating]] = []
 
     def footprint(self, panels: list[NDArray[np.float64]], step: int, source: Sample) -> Footprint:
-        """Return the footprint of some panels, each a column of taps: written out if they are few."""
+        """Return the footprint of some panels, each a column of taps: in pairs, or written out if they are few."""
         taps = np.concatenate(panels).astype(self._dtype)
         pattern: tuple[int, ...] | None = tuple(np.flatnonzero(taps).tolist())
-        if pattern and len(pattern) * self._lanes <= UNROLLED:
+        mirrored = mirrored_sign([panel.astype(self._dtype) for panel in panels])
+        if mirrored:
+            pattern = None
+        elif pattern and len(pattern) * self._lanes <= UNROLLED:
             taps = taps[list(pattern)]
         else:
             self.zeros |= not taps.all()
             pattern = None
         self._values.append(taps)
-        return Footprint(len(panels), panels[0].size, 1, pattern, step, source, self.number)
+        return Footprint(len(panels), panels[0].size, 1, pattern, step, source, self.number, mirrored=mirrored)
 
     def in_order(self) -> NDArray[np.floating]:
         """Return all coefficients, and at least one number."""

@@ -21,9 +21,10 @@ the second pass adds them up in registers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from faltung.engines.guard import Guard
+from faltung.engines.passes.paired import Paired, emit_large
+from faltung.engines.passes.pass_description import PARAMETERS, Passes
 from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
 from faltung.engines.spread import Apart, emit_spread
@@ -31,76 +32,7 @@ from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, aligned_column, load, splat, store
 from faltung.jit.transpose import transpose
 
-__all__ = ["PARAMETERS", "Passes", "emit"]
-
-PARAMETERS = {
-    "source": "ptr noalias readonly",
-    "target": "ptr noalias",
-    "taps": "ptr noalias readonly",  # coefficients: of the first pass of each term, then of the second pass of all
-    "factors": "ptr noalias readonly",  # of sums over windows, of the first and the second pass, in double precision;
-    # then the number that sums are divided by when they are stored
-    "windows": "ptr noalias readonly",  # width of the running sum of the first pass, and of the second
-    "between": "ptr noalias",  # scratch for the samples between the passes
-    "sums": "ptr noalias",  # scratch for running sums
-    "starts": "ptr noalias readonly",  # byte offset in the source at which each term begins
-    "panels": "ptr noalias readonly",  # byte offset between the passes at which each term begins
-    "term_bytes": "i64",  # bytes between the passes from term to term
-    "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice
-    "target_slices": "ptr noalias readonly",
-    "slices": "i64",
-    "height": "i64",
-    "width": "i64",  # samples of a row; width and height are at least the lanes of a vector
-    "extended_height": "i64",  # rows before the first pass
-    "extended_width": "i64",  # samples of a row before the second pass
-    "source_stride": "i64",
-    "target_stride": "i64",
-}
-
-
-@dataclass(frozen=True)
-class Passes:
-    """What is fixed when the code is compiled.
-
-    Parameters
-    ----------
-    down : tuple of Footprint or int
-        For each term the taps of the first pass, a column. If a single term is a window of ones: its width if it is
-        narrow, or 0 for a running sum over any width.
-    across : tuple of Footprint or int
-        The taps of the second pass, one panel for each term: a footprint for terms with the same number of taps.
-        Or a window, as in `down`.
-    step : int
-        Samples from one position of a row to the next.
-    source, target : Sample
-        The samples of the blocks.
-    number : str
-        The number computed with, ``float`` or ``double``.
-    lanes : int
-        Samples in a vector register.
-    guarded : bool
-        Whether to return 1 if an output is not finite.
-    streamed : bool
-        Whether to write past the cache, for all whole vectors that are aligned.
-    sums : str
-        The number in which running sums are added up, ``float`` or ``double``.
-    apart : Apart, optional
-        When samples are too far apart, which also returns 1 (see `spread`).
-    reduced : bool
-        Whether the number that outputs are divided by is already divided by the factor of the second pass.
-    """
-
-    down: tuple[Footprint, ...] | int
-    across: tuple[Footprint, ...] | int
-    step: int
-    source: Sample
-    target: Sample
-    number: str
-    lanes: int
-    guarded: bool
-    streamed: bool
-    sums: str
-    apart: Apart | None
-    reduced: bool = False
+__all__ = ["emit"]
 
 
 def emit(passes: Passes) -> Function:
@@ -108,7 +40,7 @@ def emit(passes: Passes) -> Function:
     f = Function("passes", PARAMETERS)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
-    guard = Guard(f, passes.number, passes.lanes) if passes.guarded else None
+    guard = Guard(f, passes.number, passes.lanes) if passes.guarded or passes.doubted else None
     writer = _PassWriter(f, passes, guard)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
@@ -121,8 +53,27 @@ def emit(passes: Passes) -> Function:
     if passes.streamed:
         f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
     status = f.value("load i32, ptr %status")
-    f.do(f"ret i32 {guard.give_back(status) if guard else status}")
+    if guard:
+        status = guard.give_back(status)
+    if passes.doubted:
+        status = _confirmed(f, passes, status)
+    f.do(f"ret i32 {status}")
     return f
+
+
+def _confirmed(f: Function, passes: Passes, status: Value) -> Value:
+    """Emit the status, if it is not 0, once more: it is 0 if no sample is so large that a sum overflowed."""
+
+    def look() -> list[Value]:
+        def one_slice(index: Value, found: list[Value]) -> list[Value]:
+            start = f.at("%source", f.entry("%source_slices", index))
+            sizes = "%extended_height", "%extended_width", "%source_stride"
+            large = emit_large(f, start, *sizes, passes.source, passes.number, passes.lanes)
+            return [f.value(f"or i32 {found[0]}, {f.value(f'zext i1 {large} to i32')}")]
+
+        return f.loop(0, "%slices", 1, one_slice, [("i32", "0")])
+
+    return f.either(f.value(f"icmp ne i32 {status}, 0"), look, lambda: ["0"], ["i32"])[0]
 
 
 class _PassWriter:
@@ -137,6 +88,8 @@ class _PassWriter:
         self.position = passes.lanes * self.sample.bytes  # bytes of one vector between the passes
         self.total = Sample("f", 4 if passes.sums == "float" else 8)  # of a running sum
         self.strip = f.multiply("%extended_width", self.position)
+        #: Memory for as many vectors as a vector has lanes, on the stack.
+        self.room = f.value(f"alloca [{passes.lanes} x {vector(passes.number, passes.lanes)}], align 64")
 
     def slice(self, source: Value, target: Value) -> None:
         """Emit the passes strip by strip; a running sum goes down all strips before the second pass begins.
@@ -181,10 +134,16 @@ class _PassWriter:
             place = f.at("%between", f.multiply("%term_bytes", term)) if term else "%between"
             taps = f.at("%taps", first_tap * self.sample.bytes)
             offsets = f.at("%starts", 8 * term)
-            registers = Registers(f, footprint, self.lanes, 1, self.lanes, taps, offsets, "%source_stride")
-
-            self.columns(source, place, registers.sums)
+            self.columns(source, place, self.summing(footprint, self.lanes, taps, offsets, "%source_stride"))
             first_tap += footprint.coefficients
+
+    def summing(
+        self, footprint: Footprint, rows: int, taps: Value, offsets: Value, stride: Value | int
+    ) -> Callable[[Value], list[Value]]:
+        """Return what emits the sums over all taps for some rows of outputs, given where the first tap is."""
+        if footprint.mirrored:
+            return Paired(self.f, footprint, rows, self.lanes, taps, offsets, stride, self.room).sums
+        return Registers(self.f, footprint, rows, 1, self.lanes, taps, offsets, stride).sums
 
     def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]]) -> None:
         """Emit one pass over a strip, one column of lanes after the other."""
@@ -299,8 +258,8 @@ class _PassWriter:
             for channel in range(min(passes.step, lanes)):
                 rows = range(channel, lanes, passes.step)
                 stride = passes.step * self.position
-                registers = Registers(f, footprint, len(rows), 1, lanes, taps, panels, stride)
-                channel_sums = registers.sums(f.at(source, channel * self.position))
+                summed = self.summing(footprint, len(rows), taps, panels, stride)
+                channel_sums = summed(f.at(source, channel * self.position))
                 for row, value in zip(rows, channel_sums, strict=True):
                     sums[row] = value
             kind = vector(passes.number, lanes)

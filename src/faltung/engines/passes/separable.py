@@ -21,6 +21,7 @@ from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, i
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.factors import amplification
+from faltung.engines.passes.paired import mirrored_sign, products
 from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
 
@@ -74,7 +75,8 @@ class Separable:
         tile = self.tile(job)
         widened = halo(job, tile)
         sizes = [[np.count_nonzero(line.taps) for line in term] for term in job.terms]
-        taps = sum(sum(term[:-1]) * widened + term[-1] for term in sizes)
+        efforts = [[products(line.taps) for line in term] for term in job.terms]
+        taps = sum(sum(term[:-1]) * widened + term[-1] for term in efforts)
         amplified, pointwise = amplification(job)
         roundings = max(map(sum, sizes)) + job.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
@@ -89,7 +91,13 @@ class Separable:
 
     def _low(self, job: Job, tile: tuple[int, ...]) -> bool:
         """Return whether rows are filtered as rows where there are few of them (see `axes`)."""
-        return len(job.terms) == 1 and job.faithful and tile[-1] * job.step >= strip_rows(job.taps.dtype)
+        wide = tile[-1] * job.step >= strip_rows(job.taps.dtype)
+        return (
+            len(job.terms) == 1
+            and job.faithful
+            and wide
+            and not any(mirrored_sign([line.taps]) for line in job.terms[0])
+        )
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compile the passes; the exact engine repairs blocks in which zero taps were multiplied by infinities."""
