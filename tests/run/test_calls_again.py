@@ -21,6 +21,8 @@ from conftest import forget
 from faltung import ArgumentError, ArgumentTypeError
 from faltung.engines.calls import array_call as module
 from faltung.ground.scratch import take
+from faltung.run import entry
+from faltung.run.one_call import OneCall
 from samples import MODES, assert_same_bits, misplaced, normal
 
 X = normal((40, 48))
@@ -246,6 +248,26 @@ def test_threads_share_the_short_way(shape):
             for results, alone in zip(threads.map(again_and_again, arrays), expected, strict=True):
                 for result in results:
                     assert_same_bits(result, alone)
+
+
+def test_calls_that_follow_at_once_are_shared_and_others_are_not(monkeypatch):
+    x = normal((400, 500))
+    run, _ = ready(x, fa.gaussian(1.0))
+    assert run.ready.shared
+    shared = []
+    fill = OneCall.fill
+    monkeypatch.setattr(OneCall, "fill", lambda self, *arguments: shared.append(1) or fill(self, *arguments))
+    pace = entry._Pace()
+    monkeypatch.setattr(entry, "_pace", pace)
+    first = run(x)
+    assert not shared
+    assert pace._last > 0
+    pace._last = entry.perf_counter() + 60  # as if a call ended just now, however late this thread goes on
+    assert_same_bits(run(x), first)
+    assert shared == [1]
+    pace._last -= 120
+    assert_same_bits(run(x), first)
+    assert shared == [1]
 
 
 def test_a_long_call_lets_other_threads_run():

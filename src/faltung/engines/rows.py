@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faltung.engines.base import Job
 from faltung.ground.bounded import Bounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KEPT", "MOST_KEPT", "SHORT", "slice_offsets"]
+__all__ = ["KEPT", "MOST_KEPT", "has_short_rows", "slice_offsets"]
 
-#: Samples of a row from which on gathering whole blocks costs more than strips along the border.
+#: Samples of a row from which on gathering whole blocks always costs more than strips along the border.
 SHORT = 1024
 #: Bytes of tables that a block function keeps from call to call.
 KEPT = 1 << 20
@@ -21,6 +22,21 @@ KEPT = 1 << 20
 MOST_KEPT = 4096
 
 _offsets: Bounded[tuple[tuple[int, ...], tuple[int, ...]], NDArray[np.int64]] = Bounded(4 * MOST_KEPT, 4 * KEPT)
+
+
+def has_short_rows(job: Job, for_each: int) -> bool:
+    """Return whether rows are so short that strips along the border would cost more than gathering whole blocks.
+
+    Parameters
+    ----------
+    job : Job
+        What is computed.
+    for_each : int
+        Bytes of a row that are gathered in the time that a strip takes longer than its share of the block, for each
+        tap along the row.
+    """
+    bytes_ = job.extents[-1] * job.step * job.source.itemsize
+    return bytes_ < min(SHORT * job.source.itemsize, for_each * job.taps.shape[-1])
 
 
 def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:

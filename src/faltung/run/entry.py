@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner", "execute"]
 
+#: Seconds after the end of a call in which another one is taken for one of many.
+_SOON = 1e-4
+
 
 class Runner(Protocol):
     """The machine code of a plan, and the tables that stay the same from call to call."""
@@ -46,11 +50,39 @@ def execute(
 ) -> NDArray[Any]:
     """Check the arguments of a call, and run the plan; the parameters are those of calling it."""
     ready = plan.ready
-    if ready is not None and mask is None and weights is None and workers is None:
+    if ready is None or mask is not None or weights is not None or workers is not None:
+        return _checked(plan, x, out, workers, mask, weights)
+    if not (ready.shared and _pace.is_fast()):
         result = np.empty(ready.shape, ready.dtype) if out is None else out
-        if ready.run(x, result, take("ready", ready.room)[0]):  # a small array like the one before
+        if ready.run(x, result, take("ready", ready.room)[0]):  # an array like the one before
+            if ready.shared:
+                _pace.note()
             return result
-    return _checked(plan, x, out, workers, mask, weights)
+    result = _checked(plan, x, out, workers, mask, weights)
+    _pace.note()
+    return result
+
+
+class _Pace:
+    """Whether calls follow each other at once, so that a second thread is worth waking.
+
+    It wakes up as late as an image of half a million samples is filtered. Besides, all that Python does to share the
+    work takes as long, if other work has put it out of the caches.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def note(self) -> None:
+        """Note the end of a call."""
+        self._last = perf_counter()
+
+    def is_fast(self) -> bool:
+        """Return whether a call has just ended."""
+        return perf_counter() - self._last < _SOON
+
+
+_pace = _Pace()
 
 
 @np.errstate(all="ignore")  # of samples that are out of range, results are what floats make of them

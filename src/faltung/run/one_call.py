@@ -26,7 +26,7 @@ __all__ = ["OneCall"]
 
 #: Predicted seconds on one core up to which the work is done before a thread that is awake can help.
 _ALONE_AWAKE = 1e-4
-#: Predicted seconds on one core from which a thread is woken, however often it waited in vain.
+#: Predicted seconds on one core from which a thread is woken by every call, however often it waited in vain.
 _LONG = 4e-4
 #: Most tiles that are listed.
 _MOST_TILES = 1024
@@ -69,13 +69,14 @@ class OneCall:
 
     @lazy
     def ready(self) -> ArrayCall | None:
-        """The call that checks both arrays itself; None if threads may help, or if there is none."""
+        """The call that checks both arrays itself; None if threads should always help, or if there is none."""
         single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
-        parts = [PlacedCall(single, 0, 0)] if single is not None else self._parts if seconds < _ALONE_AWAKE else []
+        parts = [PlacedCall(single, 0, 0)] if single is not None else self._parts if seconds < _LONG else []
         if not parts:
             return None
         arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
-        return array_call(*arrays, parts, single is not None and single.final, seconds)
+        shared = single is None and seconds >= _ALONE_AWAKE
+        return array_call(*arrays, parts, single is not None and single.final, seconds, shared)
 
     @lazy
     def _parts(self) -> list[PlacedCall]:

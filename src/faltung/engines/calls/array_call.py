@@ -62,16 +62,18 @@ class ArrayCall:
         Those of the target.
     room : int
         Bytes of scratch.
+    shared : bool
+        Whether a thread that is awake could help, if the target were filled in another way.
     run : callable
         ``run(source, target, scratch)`` returns whether the target is filled; scratch is an array of bytes.
     """
 
-    __slots__ = ("_keep", "dtype", "room", "run", "shape")
+    __slots__ = ("_keep", "dtype", "room", "run", "shape", "shared")
 
     def __init__(
-        self, run: Callable[..., bool], target: _Expected, parts: Sequence[PlacedCall], keep: object
+        self, run: Callable[..., bool], target: _Expected, parts: Sequence[PlacedCall], shared: bool, keep: object
     ) -> None:
-        self.shape, self.dtype, self.run = target.shape, target.dtype, run
+        self.shape, self.dtype, self.run, self.shared = target.shape, target.dtype, run, shared
         self.room = max(part.call.room for part in parts)
         self._keep = target, parts, keep
 
@@ -82,6 +84,7 @@ def array_call(
     parts: Sequence[PlacedCall],
     in_place: bool,
     seconds: float,
+    shared: bool = False,
 ) -> ArrayCall | None:
     """Return the call for arrays of these shapes and dtypes; None if this interpreter is not the usual one.
 
@@ -95,6 +98,8 @@ def array_call(
         Whether source and target may share memory.
     seconds : float
         Predicted time.
+    shared : bool
+        Whether a thread that is awake could help.
     """
     make = _maker()
     if make is None:
@@ -103,7 +108,7 @@ def array_call(
     rows = np.array([(*part.call.code, part.source, part.target) for part in parts], np.int64)
     row = [id(np.ndarray), _api("PyBool_FromLong"), in_place, rows.ctypes.data, len(rows)]
     row += [_api("PyEval_SaveThread"), _api("PyEval_RestoreThread")] if seconds > _LONG else [0, 0]
-    return ArrayCall(make(np.array([*row, *given.row, *made.row], np.int64)), made, parts, (given, rows))
+    return ArrayCall(make(np.array([*row, *given.row, *made.row], np.int64)), made, parts, shared, (given, rows))
 
 
 class _Expected:

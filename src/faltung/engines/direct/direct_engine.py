@@ -17,7 +17,7 @@ from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, i
 from faltung.engines.overflow import Widened, can_overflow
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
-from faltung.engines.rows import KEPT, MOST_KEPT, SHORT, slice_offsets
+from faltung.engines.rows import KEPT, MOST_KEPT, has_short_rows, slice_offsets
 from faltung.engines.weights.weighed import MOST_ROWS, Weighed
 from faltung.ground.bounded import Bounded
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
@@ -40,6 +40,8 @@ TILE, WIDEST = 1 << 18, 1 << 12
 WRITTEN_OUT, SINGLE_ROW = 28, 1.6
 #: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
 DENSE = 0.4
+#: Bytes of a row, for each tap along it, from which on strips along the border are faster (see `has_short_rows`).
+STRIP = 384
 #: Factor by which a multiply-add is slower in rows that are shorter than a vector.
 SCALAR = 8.0
 
@@ -68,7 +70,7 @@ class Direct:
 
     def gathers(self, job: Job) -> bool:
         """Return whether rows are short: then strips along the border would cost more than gathering whole blocks."""
-        return job.extents[-1] * job.step < SHORT
+        return has_short_rows(job, STRIP)
 
     def work(self, job: Job) -> Work:
         """Count one multiply-add for each tap that is visited, and one pass through source and target."""

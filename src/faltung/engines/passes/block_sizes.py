@@ -9,8 +9,10 @@ import numpy as np
 from faltung.engines.base import Job
 from faltung.jit.target import host
 
-__all__ = ["calls_besides", "folded", "halo", "lanes_for", "narrowed", "outer_axes", "strip_rows", "strips"]
+__all__ = ["STRIP", "calls_besides", "folded", "halo", "lanes_for", "narrowed", "outer_axes", "strip_rows", "strips"]
 
+#: Bytes of a row, for each tap along it, from which on strips along the border are faster (see `has_short_rows`).
+STRIP = 192
 #: Samples of a block that is a single long row.
 LONG = 1 << 16
 

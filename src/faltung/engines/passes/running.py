@@ -14,9 +14,18 @@ from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
 from faltung.engines.integers.fixed_point import taps_of_passes
 from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
+from faltung.engines.passes.block_sizes import (
+    STRIP,
+    calls_besides,
+    folded,
+    halo,
+    narrowed,
+    outer_axes,
+    strip_rows,
+    strips,
+)
 from faltung.engines.passes.windows import NARROW, WIDE, additions
-from faltung.engines.rows import SHORT
+from faltung.engines.rows import has_short_rows
 from faltung.kernels.lowrank import SLACK
 
 __all__ = ["Running"]
@@ -56,7 +65,7 @@ class Running:
 
     def gathers(self, job: Job) -> bool:
         """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
-        return bool(max(job.taps.shape) > GATHERED) or job.extents[-1] * job.step < SHORT
+        return bool(max(job.taps.shape) > GATHERED) or has_short_rows(job, STRIP)
 
     def work(self, job: Job) -> Work:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""
