@@ -36,7 +36,7 @@ def has_short_rows(job: Job, for_each: int) -> bool:
         tap along the row.
     """
     bytes_ = job.extents[-1] * job.step * job.source.itemsize
-    return bytes_ < min(SHORT * job.source.itemsize, for_each * job.taps.shape[-1])
+    return bool(bytes_ < min(SHORT * job.source.itemsize, for_each * job.taps.shape[-1]))
 
 
 def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:
