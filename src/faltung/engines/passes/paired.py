@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Paired", "emit_large", "mirrored_sign", "products"]
+__all__ = ["TOGETHER", "Paired", "emit_large", "mirrored_sign", "products"]
 
 #: Fewest taps that are summed in pairs, in vectors of so many bytes: where they are fewer, or vectors are shorter,
 #: multiplications take little of the time.
@@ -32,6 +32,8 @@ FEWEST, VECTOR = 7, 64
 AT_ONCE = 4
 #: Time of a tap that is summed in pairs over that of a multiply-add, and multiply-adds that take as long as the rest.
 PAIR, BESIDE = 0.62, 2.5
+#: Most taps whose pairs are all summed at once, so that each row is loaded once.
+TOGETHER = 2 * AT_ONCE + 3
 #: Most groups of pairs that are written out; more of them are a loop.
 WRITTEN_OUT = 3
 
@@ -73,6 +75,9 @@ class Paired:
         A              t0     t1    (t2)    t1     t0            A += t0 (row 0 + row 4);  A += t1 (row 1 + row 3)
         B                     t0     t1    (t2)    t1     t0     B += t0 (row 1 + row 5);  B += t1 (row 2 + row 4)
 
+    Where there are several groups of pairs, rows are loaded several times, so they are copied to `copies` first, if
+    that is given: rows that are a power of two apart would push each other out of the cache.
+
     The sums wait in memory, at `room`: so registers are left for the rows, and each sum is complete before the next.
     """
 
@@ -86,9 +91,11 @@ class Paired:
         offsets: Value,
         stride: Value | int,
         room: Value,
+        copies: Value = "",
     ) -> None:
         self.f, self.footprint, self.rows, self.lanes = f, footprint, rows, lanes
         self.taps, self.offsets, self.stride, self.room = taps, offsets, str(stride), room
+        self.source, self.copies = footprint.source, copies if footprint.rows > TOGETHER else ""
         self.type, self.number = vector(footprint.number, lanes), footprint.number
         self.sample = Sample("f", 4 if footprint.number == "float" else 8)
 
@@ -97,8 +104,23 @@ class Paired:
         f, footprint = self.f, self.footprint
         for panel in range(footprint.panels):
             start = f.at(source, f.entry(self.offsets, str(panel)))
+            if self.copies:
+                self._copy(start)
+                start, self.stride, self.source = self.copies, str(self.lanes * self.sample.bytes), self.sample
             self._panel(start, f.at(self.taps, panel * footprint.rows * self.sample.bytes), not panel)
         return [load(f, self._sum(row), self.sample, self.number, self.lanes) for row in range(self.rows)]
+
+    def _copy(self, start: Value) -> None:
+        """Emit copies of all rows, which are loaded several times."""
+        f = self.f
+
+        def one(row: Value, _: list[Value]) -> list[Value]:
+            value = load(f, self._row(start, row), self.source, self.number, self.lanes)
+            place = f.at(self.copies, f.multiply(row, self.lanes * self.sample.bytes))
+            store(f, self.number, value, place, self.sample, self.lanes)
+            return []
+
+        f.loop(0, self.rows + self.footprint.rows - 1, 1, one)
 
     def _panel(self, start: Value, taps: Value, begin: bool) -> None:
         """Emit the sum over all pairs of a column of taps, the outermost first, and over the tap in the middle."""
@@ -114,7 +136,7 @@ class Paired:
             group(pair, AT_ONCE, False, False)
             return []
 
-        if half <= AT_ONCE + 1:
+        if size <= TOGETHER:
             self._group((start, ""), taps, half, begin, True)
             return
         pair, groups = 0, -(-half // AT_ONCE)
@@ -140,7 +162,7 @@ class Paired:
 
         def samples(start: Value, row: int) -> Value:
             if (start, row) not in known:
-                known[start, row] = load(f, self._row(start, row), self.footprint.source, self.number, self.lanes)
+                known[start, row] = load(f, self._row(start, row), self.source, self.number, self.lanes)
             return known[start, row]
 
         middle = middle and size % 2 == 1 and self.footprint.mirrored > 0

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from faltung.engines.guard import Guard
-from faltung.engines.passes.paired import Paired, emit_large
+from faltung.engines.passes.paired import TOGETHER, Paired, emit_large
 from faltung.engines.passes.pass_description import PARAMETERS, Passes
 from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
@@ -89,7 +89,14 @@ class _PassWriter:
         self.total = Sample("f", 4 if passes.sums == "float" else 8)  # of a running sum
         self.strip = f.multiply("%extended_width", self.position)
         #: Memory for as many vectors as a vector has lanes, on the stack.
-        self.room = f.value(f"alloca [{passes.lanes} x {vector(passes.number, passes.lanes)}], align 64")
+        self.room = self.vectors(passes.lanes)
+        longest = 0 if isinstance(passes.down, int) else max(taps.rows * abs(taps.mirrored) for taps in passes.down)
+        #: Memory for the rows that are summed in pairs.
+        self.copies = self.vectors(passes.lanes + longest - 1) if longest > TOGETHER else ""
+
+    def vectors(self, count: int) -> Value:
+        """Emit memory for some vectors, on the stack; the function must be at its beginning."""
+        return self.f.value(f"alloca [{count} x {vector(self.passes.number, self.lanes)}], align 64")
 
     def slice(self, source: Value, target: Value) -> None:
         """Emit the passes strip by strip; a running sum goes down all strips before the second pass begins.
@@ -134,15 +141,17 @@ class _PassWriter:
             place = f.at("%between", f.multiply("%term_bytes", term)) if term else "%between"
             taps = f.at("%taps", first_tap * self.sample.bytes)
             offsets = f.at("%starts", 8 * term)
-            self.columns(source, place, self.summing(footprint, self.lanes, taps, offsets, "%source_stride"))
+            self.columns(
+                source, place, self.summing(footprint, self.lanes, taps, offsets, "%source_stride", self.copies)
+            )
             first_tap += footprint.coefficients
 
     def summing(
-        self, footprint: Footprint, rows: int, taps: Value, offsets: Value, stride: Value | int
+        self, footprint: Footprint, rows: int, taps: Value, offsets: Value, stride: Value | int, copies: Value = ""
     ) -> Callable[[Value], list[Value]]:
         """Return what emits the sums over all taps for some rows of outputs, given where the first tap is."""
         if footprint.mirrored:
-            return Paired(self.f, footprint, rows, self.lanes, taps, offsets, stride, self.room).sums
+            return Paired(self.f, footprint, rows, self.lanes, taps, offsets, stride, self.room, copies).sums
         return Registers(self.f, footprint, rows, 1, self.lanes, taps, offsets, stride).sums
 
     def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]]) -> None:
