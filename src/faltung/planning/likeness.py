@@ -1,8 +1,9 @@
 """Which problems have the same plan? Their kernels differ in the values of taps that no choice depends on.
 
-Engines see of taps how many there are along each axis and how many are not zero, and of an outer product the same
-for each of its lines, with the windows that they contain. So a choice that was made for one kernel holds for every
-other kernel that looks the same. A choice that depends on more than that has no likeness, and is made anew.
+Engines see of taps how many there are along each axis and how many are not zero, and of an outer product the same for
+each of its lines, with the windows that they contain, and whether their taps are the same from both ends. So a choice
+that was made for one kernel holds for every other kernel that looks the same. A choice that depends on more than that
+has no likeness, and is made anew.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from faltung.engines.passes.paired import mirrored_sign
 from faltung.planning.forms import Factor
 from faltung.planning.problem import Problem
 
@@ -45,7 +47,7 @@ def likeness(problem: Problem) -> tuple[Any, ...] | None:
 def _look(factor: Factor, number: np.dtype[Any]) -> tuple[Any, ...]:
     """Return what engines see of real taps; in the number computed with, a tap may become zero."""
     lines = [
-        (line.taps.size, int(np.count_nonzero(line.taps)), line.widths, line.rest.size)
+        (line.taps.size, int(np.count_nonzero(line.taps)), line.widths, line.rest.size, mirrored_sign([line.taps]))
         for term in factor.terms
         for line in term
     ]
