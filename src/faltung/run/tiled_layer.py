@@ -136,7 +136,8 @@ def _compared(
         return True, None
     beyond = abs(layer.cval) if "constant" in layer.modes and np.isfinite(layer.cval) else 0.0
     around = _of_tiles(extended, tile, beyond)[..., : under.shape[-2], : under.shape[-1]]
-    lost = around > RANGE * under
+    with np.errstate(over="ignore", under="ignore"):
+        lost = around > RANGE * under
     if not lost.any():
         return True, None
     empty = lost & (under == 0)
