@@ -361,7 +361,7 @@ class Leaving(Named):
         raise SystemExit(3)
 
     def fail(self, *, x):
-        raise fa.ArgumentError("x", "less", x)
+        raise fa.FaltungError(f"x: expected less, got {x}")
 
     def hold(self):
         return self.explorer.reply("beside", {})[0]["value"]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from filter_states import expected_numbers, random_state
 from PIL import Image, ImageSequence
+from playwright.sync_api import expect
 
 import faltung as fa
 from faltung.errors import FaltungError
@@ -519,17 +520,17 @@ def test_fields_show_what_is_applied_and_say_why(quiet_page, whole_page):
     for typed, applied in (("1.5", "2"), ("-2", "1"), ("100000", "8")):
         stride.fill(typed)
         stride.press("Enter")
-        assert stride.input_value() == applied
+        expect(stride).to_have_value(applied)  # when the page has applied it
         page.get_by_text("A whole number from 1 to 8.").first.wait_for()
     stride.fill("3")
     stride.press("Enter")
-    assert page.get_by_text("A whole number from 1 to 8.").first.is_hidden()
+    expect(page.get_by_text("A whole number from 1 to 8.").first).to_be_hidden()
     page.locator(".kernel-editor").get_by_role("button", name="Table").click()
     cell = page.locator(".editable input").first
     cell.fill("1/0")
     cell.press("Tab")
     page.get_by_text("“1/0” is no number").wait_for()
-    assert cell.input_value() == "1"
+    expect(cell).to_have_value("1")
 
 
 def test_no_number_of_a_table_is_cut(quiet_page, whole_page):
