@@ -114,9 +114,9 @@ def test_constant_images_have_no_derivative(mode, origin, shape):
 def test_what_is_not_constant_stays():
     rng = np.random.default_rng(3)
     x = np.full((40, 40), 1 / 3)
-    x[20, 20] = np.nextafter(1 / 3, 1)
+    x[20, 20] += 1e-12
     found = ndimage.gaussian_filter(x, 1.5, (0, 1))
-    assert np.count_nonzero(found) > 50  # all that read the sample, but for the column of the sample itself
+    assert np.count_nonzero(found) >= 150  # all that read the sample, but for the column of the sample itself
     assert not found[:14].any()
     assert not found[:, :14].any()
     x[20, 20] = np.nan
