@@ -201,7 +201,7 @@ class ConvolutionOperator:
     def __matmul__(self, x: Any) -> Any:
         """Apply it to an array, a flat vector, or each column of a matrix."""
         if isinstance(x, ConvolutionOperator):
-            remedy = "For the product of operators, use scipy.sparse.linalg.aslinearoperator(A) @ B."
+            remedy = "For the product of operators, wrap both in scipy.sparse.linalg.aslinearoperator."
             raise ArgumentTypeError("x", "an array, a flat vector or a matrix", "an operator", remedy)
         x = x if is_tensor(x) else as_array(x, "x")
         given, columns = tuple(x.shape), self.shape[1]
