@@ -133,6 +133,34 @@ def test_results_are_right_afterwards(timer):
         assert not other.is_alive()
 
 
+def test_llvm_is_not_left_locked(timer):
+    from llvmlite.binding import ffi
+
+    first = iter([True])
+
+    def raised():
+        if not next(first, False):
+            return
+        if threading.get_ident() == threading.main_thread().ident:
+            raise Interrupt  # as the handler does, while llvmlite holds its lock, and cannot release it any more
+        signal.raise_signal(signal.SIGALRM)
+
+    rng = np.random.default_rng()  # kernels that nobody has compiled
+    image, kernels = rng.random((40, 50)), rng.random((2, 4, 6)) * (rng.random((2, 4, 6)) < 0.5)
+    timer.armed = True
+    ffi.register_lock_callback(raised, int)
+    try:
+        with pytest.raises(Interrupt):
+            fa.convolve(image, kernels[0])
+    finally:
+        timer.armed = False
+        ffi.unregister_lock_callback(raised, int)
+    other = threading.Thread(target=lambda: fa.convolve(image, kernels[1]), daemon=True)
+    other.start()
+    other.join(30)
+    assert not other.is_alive()
+
+
 def test_a_gate_closes_when_all_have_left():
     gate, inside = Gate(), []
     assert gate.enter()

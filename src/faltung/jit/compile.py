@@ -24,6 +24,7 @@ from typing import Any, ParamSpec
 
 from faltung.errors import ArgumentError
 from faltung.ground.bounded import Bounded
+from faltung.ground.undisturbed import undisturbed
 from faltung.jit import loader, object_cache
 from faltung.jit.objects_on_disk import prune
 from faltung.jit.target import Target
@@ -91,6 +92,14 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
     ArgumentError
         ``FALTUNG_DUMP`` names a folder that cannot be written.
     """
+    code = undisturbed(lambda: _loaded(text, name, target))  # llvmlite has a lock of its own
+    function: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(code.address)
+    function.code = code  # to ask ctypes for the address would leave a reference cycle behind each time
+    return function  # type: ignore[no-any-return]
+
+
+def _loaded(text: str, name: str, target: Target) -> loader.Code:
+    """Return machine code from the disk; what is not there is compiled, and kept there."""
     folder = os.environ.get(_DUMP)
     # What is imported here for the first time is imported under the lock: a module that another thread is importing
     # during a fork would stay locked in the child.
@@ -106,9 +115,7 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
             _dump(folder, text, name)
     if is_new:
         prune(len(machine_code))
-    function: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(code.address)
-    function.code = code  # to ask ctypes for the address would leave a reference cycle behind each time
-    return function  # type: ignore[no-any-return]
+    return code
 
 
 def address(function: _CompiledFunction) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from faltung.errors import ArgumentError
+from faltung.ground.undisturbed import undisturbed
 
 __all__ = ["Target", "host"]
 
@@ -73,4 +74,4 @@ def _features() -> frozenset[str]:
         return frozenset()
     import llvmlite.binding as llvm
 
-    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+    return frozenset(name for name, present in undisturbed(llvm.get_host_cpu_features).items() if present)
