@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
 import json
@@ -107,11 +108,11 @@ def damaged_value(value, rng):
         places = [*_places(value)]
         *way, last = places[int(rng.integers(0, len(places)))] or (None,)
         if last is None:
-            return _VALUES[int(rng.integers(0, len(_VALUES)))]
+            return copy.deepcopy(_VALUES[int(rng.integers(0, len(_VALUES)))])
         held = value
         for key in way:
             held = held[key]
-        new = _VALUES[int(rng.integers(0, len(_VALUES)))]
+        new = copy.deepcopy(_VALUES[int(rng.integers(0, len(_VALUES)))])
         match rng.integers(0, 8):
             case 0:
                 del held[last]

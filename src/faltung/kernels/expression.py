@@ -124,7 +124,7 @@ class _Parser:
         ]
         self.index = 0
         self.depth = 0
-        self.taps = 0
+        self.taps = self.products = 0
 
     @property
     def token(self) -> _Token:
@@ -312,7 +312,10 @@ class _Parser:
             self.fail(str(error), position)
         except ArithmeticError:
             self.fail("the result is not a finite number", position)
-        return self.within_budget(result, position) if isinstance(result, Kernel) else result
+        if not isinstance(result, Kernel):
+            return result  # type: ignore[no-any-return]  # a number
+        multiplied = sign == "**" or (sign == "*" and all(isinstance(operand, Kernel) for operand in operands))
+        return self.within_budget(result, position, multiplied)
 
     def spend(self, kernel: Kernel, position: int) -> Kernel:
         """Take the taps of a part from the budget."""
@@ -321,11 +324,15 @@ class _Parser:
             self.fail(f"{_TOO_MANY} in the parts of the expression, got {self.taps}. {_REMEDY}", position)
         return kernel
 
-    def within_budget(self, kernel: Kernel, position: int) -> Kernel:
-        """Check the size of what an operator makes, before it is multiplied out."""
+    def within_budget(self, kernel: Kernel, position: int, multiplied: bool) -> Kernel:
+        """Check the size of what an operator makes, before it is multiplied out, and that of all products."""
         if _taps_of(kernel) > MOST_TAPS:
             received = " x ".join(map(str, kernel.shape))
             self.fail(f"{_TOO_MANY} to multiply out, got {received}. {_REMEDY}", position)
+        if multiplied and not kernel._separated():
+            self.products += kernel.size
+        if self.products > MOST_TAPS:
+            self.fail(f"{_TOO_MANY} in all products, got {self.products}. {_REMEDY}", position)
         return kernel
 
 
