@@ -43,3 +43,8 @@ def test_a_part_that_fails_is_shown_in_full_and_others_are_a_line(suite, monkeyp
     assert "   1.2 s  good: 4 passed in 1s\n" in said
     assert "---- bad\n..F.\nthe reason\n" in said
     assert "....\n" not in said
+
+
+def test_no_two_files_have_one_name():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len({*names})  # so that one process can run any of them together
