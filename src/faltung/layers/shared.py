@@ -87,6 +87,11 @@ def channel_counts(in_channels: int, out_channels: int, groups: int) -> tuple[in
     return ins, outs, parts
 
 
+def _kind_of(x: torch.Tensor, w: torch.Tensor) -> tuple[Any, ...]:
+    """Return all that a plan depends on besides the attributes of a layer."""
+    return x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad
+
+
 class _Known(NamedTuple):
     """A plan of outputs, the weight that it is for, and the order of its outputs in memory."""
 
@@ -198,7 +203,7 @@ class PlannedLayer(nn.Module):
         w = parameters.get("weight")
         if w is None or "bias" not in parameters:
             return False
-        return known.get((x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad), False)
+        return known.get(_kind_of(x, w), False)
 
     def _as_before(self, known: _Known, x: torch.Tensor) -> torch.Tensor | None:
         """Compute the plan that is known for inputs like this one, or return None if something else has changed."""
@@ -227,8 +232,7 @@ class PlannedLayer(nn.Module):
         if self._known is None or len(self._known) >= _MOST_KNOWN:
             self.__dict__["_known"] = {}
             _hasty.add(self)
-        key = (x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad)
-        self.__dict__["_known"][key] = known
+        self.__dict__["_known"][_kind_of(x, w)] = known
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.__dict__.pop("_known", None)  # every attribute may change the plan
