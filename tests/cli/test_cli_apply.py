@@ -385,3 +385,9 @@ def test_plans_of_complex_kernels_have_the_results_of_apply(command):
     for dtype, result in (("uint8", "complex64"), ("float64", "complex128"), ("complex64", "complex64")):
         code, said, _ = command("plan", "--shape", "40x30", "--dtype", dtype, "-k", "gabor(0.1, 1)")
         assert (code, f"output    40 x 30 {result}" in said) == (0, True), said
+
+
+def test_plans_of_booleans_have_the_results_of_apply(command, tmp_path):
+    np.save(tmp_path / "holes.npy", np.eye(20, dtype=bool))
+    assert "output    20 x 20 float32" in command("plan", "holes.npy", "-k", "gaussian(1)")[1]
+    assert "20 x 20 float32" in command("apply", "holes.npy", "-k", "gaussian(1)", "-o", "o.npy")[1]

@@ -21,7 +21,7 @@ from faltung.kernels.totals import has_negative
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SCALE_HELP", "Depth", "Scale", "depth_of", "scale_of"]
+__all__ = ["SCALE_HELP", "Depth", "Scale", "depth_of", "own_dtype", "scale_of"]
 
 #: Help of the option that names black and white.
 SCALE_HELP = (
@@ -150,13 +150,18 @@ def _tell(depth: Depth, picture: Picture, kernel: Kernel, by_default: bool, note
         note(f"the numbers stay as they are, so the picture is dark in {dtype}; --scale auto uses its whole range")
 
 
+def own_dtype(given: np.dtype[Any], kernel: Kernel) -> np.dtype[Any]:
+    """Return the dtype of results where none is typed: that of the input, if it holds them."""
+    computed = computed_dtype(given, "IMAGE")
+    if kernel.dtype.kind == "c":
+        return np.result_type(computed, np.complex64)
+    return computed if given.kind == "b" else given
+
+
 def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[Any]:
     """Return the dtype that was typed, or that of the picture."""
-    given = picture.samples.dtype
-    computed = computed_dtype(given, "IMAGE")
-    own = computed if given.kind == "b" else given
-    if kernel.dtype.kind == "c":
-        own = computed = np.result_type(computed, np.complex64)
+    own = own_dtype(picture.samples.dtype, kernel)
+    computed = computed_dtype(own, "IMAGE")
     try:
         return check_result_dtype(own if chosen is None else chosen, computed, "--dtype")
     except ArgumentError as error:

@@ -6,19 +6,19 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from faltung import files
 from faltung.cli.completion import calls, mode_names
 from faltung.cli.console import print_note, print_result
+from faltung.cli.depth import own_dtype
 from faltung.cli.filtering import AXES_HELP, MODE_HELP, kernel_axes, modes
 from faltung.cli.filters import KERNEL_HELP, read_filter
 from faltung.errors import ArgumentError
 from faltung.files import Picture
 from faltung.files.array_file import picture_of_array
 from faltung.front import plan as make_plan
-from faltung.ground.arrays import array_of_shape, computed_dtype
+from faltung.ground.arrays import array_of_shape
 
 __all__ = ["plan"]
 
@@ -45,13 +45,8 @@ def plan(
         received = "neither" if image is None else "both"
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
     for picture in _planned(shape, dtype) if image is None else files.read(image):
-        chosen, samples, result = (
-            kernel_axes(picture, filter_, axes, print_note),
-            picture.samples,
-            picture.samples.dtype,
-        )
-        if filter_.dtype.kind == "c":  # as faltung apply does
-            result = np.result_type(computed_dtype(result, "IMAGE"), np.complex64)
+        chosen, samples = kernel_axes(picture, filter_, axes, print_note), picture.samples
+        result = own_dtype(samples.dtype, filter_)
         print_result(str(make_plan(samples, filter_, modes(mode), axes=chosen, dtype=result)))
 
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.progress import Progress as Bars
 
 from faltung.chunked.applying import Applied, opened
@@ -20,10 +19,10 @@ from faltung.chunked.multiscales import Multiscale
 from faltung.chunked.streaming import Progress
 from faltung.chunked.zarr_source import is_zarr
 from faltung.cli.console import errors, print_beside, print_note, print_result
+from faltung.cli.depth import own_dtype
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.tiff_regions import TiffRegions, unpacked_bytes, write_streamed
-from faltung.ground.arrays import computed_dtype
 from faltung.ground.targets import check_new_file
 from faltung.kernels import Kernel
 from faltung.planning.question import Options
@@ -128,7 +127,8 @@ def _applied(
     given = opened(source)
     first = opened(given.folder / given.paths[0]) if isinstance(given, Multiscale) else given
     places, names = _axes(axes, first)
-    how = {**options, "axes": places, "dims": names, "dtype": _dtype(dtype, first.dtype, kernel)}
+    wanted = own_dtype(first.dtype, kernel) if dtype is None else dtype
+    how = {**options, "axes": places, "dims": names, "dtype": wanted}
     with shown(repr(kernel)) as progress:
         if isinstance(source, TiffRegions) and kind == "TIFF":
             return _tiff_applied(source, kernel, Path(output), mode, how, progress)
@@ -171,16 +171,6 @@ def _axes(typed: str | None, first: Any) -> tuple[tuple[int, ...] | None, tuple[
         return tuple(map(int, parts)), None
     names = {axis.name.lower(): axis.name for axis in first.axes if axis.name}
     return None, tuple(names.get(part.lower(), part) for part in parts)
-
-
-def _dtype(typed: str | None, given: np.dtype[Any], kernel: Kernel) -> Any:
-    """Return what was typed, or the dtype of the input, if it holds the results."""
-    if typed is not None:
-        return typed
-    computed = computed_dtype(given, "IMAGE")
-    if kernel.dtype.kind == "c":
-        return np.result_type(computed, np.complex64)
-    return computed if given.kind == "b" else given
 
 
 @contextmanager
