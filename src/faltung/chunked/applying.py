@@ -240,7 +240,7 @@ def _to_npy(
         raise ArgumentError("resume", "False for a file that is written whole or not at all", "True", remedy)
     check_new_file("out", out, overwrite, Inputs([] if given.folder is None else [given.folder]))
     question = question_for(given, kernel, _turned(options, given), dims, given.axes)
-    unit = (1,) * (len(given.shape) - 1) + (max(1, *given.shape[-1:]),)
+    unit = (1,) * (len(given.shape) - 1) + (max(1, given.shape[-1]),)
     stream = PortionStream(question, given, given.shape, unit, in_order=True, nodata=nodata)
     dtype = stored_dtype(question.result, given.stored)
     transposed = getattr(given, "transposed", False)
