@@ -266,8 +266,6 @@ def missing(rng: np.random.Generator, decades: int = 0) -> None:
     problem = call(rng, plain=True, real=True)
     problem = spread_out(rng, problem, decades) if decades else problem
     x, taps = problem.x[0].copy(), np.abs(problem.bank.taps[0, 0])
-    if not taps.any():
-        taps.flat[0] = 1.0  # without weights, nothing says what is missing
     valid = rng.random(x.shape) < drawn(rng, 0.1, 0.5, 0.9, 1)
     masked = bool(rng.random() < 0.5)
     if not masked:
@@ -276,7 +274,7 @@ def missing(rng: np.random.Generator, decades: int = 0) -> None:
     one = problem._replace(x=np.where(valid, x, 0)[np.newaxis], bank=fa.Bank.stack([kernel]))
     weights = one._replace(x=valid.astype(float)[np.newaxis], cval=1.0).answer().values[0]
     with np.errstate(all="ignore"):
-        scaling = np.where(weights > 0, taps.sum(dtype=np.longdouble) / weights, np.nan)
+        scaling = np.where(weights > 0, taps.sum(dtype=np.longdouble) / weights, np.nan if taps.any() else 0.0)
     sums = one.answer()
     scale = np.nan_to_num(3.0 * sums.scale[0] * scaling)  # both sums are rounded, and so is their ratio
     arguments = {"mode": problem.mode, "cval": problem.cval, "shape": problem.shape, "accuracy": "pointwise"}

@@ -82,7 +82,7 @@ def truth(problem: Call, present: Present) -> Truth:
         known, near = np.ones(values.shape, bool), np.zeros(values.shape, bool)
         if present.applies:
             least = present.min_weight * whole
-            known = (total > 0) & (total >= least)
+            known = (whole == 0) | (total > 0) & (total >= least)
             near = (present.min_weight > 0) & (np.abs(total - least) <= 1e-4 * whole)
             if present.keep_nan:
                 known &= v[0] > 0

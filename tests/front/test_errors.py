@@ -103,6 +103,10 @@ VALUES = [
         f"{OUT}shape (6,) and dtype float32. Omit out= to have one made.",
     ),
     ({"out": read_only()}, f"{OUT}an array that is read-only. Pass a copy of it."),
+    (
+        {"out": np.lib.stride_tricks.as_strided(np.zeros(6), (6,), (4,))},
+        f"{OUT}one whose entries overlap in memory, with strides (4,). Omit out= to have one made.",
+    ),
 ]
 TYPES = [
     ({"out": np.ma.zeros(6)}, f"{OUT}a MaskedArray. Omit out= to have one made."),

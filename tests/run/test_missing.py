@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import scipy.ndimage
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import faltung as fa
@@ -159,6 +160,20 @@ def test_an_output_without_valid_samples_is_nan():
     assert_array_equal(fa.convolve(x, np.ones(3), nan="ignore"), [3, 3, np.nan, 6, 6])
     assert_array_equal(fa.convolve(np.full(3, np.nan), np.ones(3), nan="ignore"), [np.nan] * 3)
     assert_array_equal(fa.convolve(np.full(3, np.nan), np.ones(3), "constant", 2.0, nan="ignore"), [6, np.nan, 6])
+
+
+@pytest.mark.parametrize("method", ["auto", "direct"])
+@pytest.mark.parametrize("how", [{"nan": "ignore"}, {"mask": True}, {"mask": True, "min_weight": 0.5}])
+def test_taps_that_are_all_zero_need_no_sample(how, method):
+    x, zeros, ones = image((40, 50), 0.3), fa.Kernel(np.zeros((3, 5))), fa.box((3, 5))
+    how = how | ({"mask": ~np.isnan(x)} if "mask" in how else {})
+    for samples in (x, np.nan_to_num(x).astype(np.int16), torch.tensor(x)):
+        assert_array_equal(fa.convolve(samples, zeros, **how, method=method), np.zeros(x.shape))
+        both = fa.convolve(samples, fa.Bank.stack([zeros, ones]), **how)
+        assert_array_equal(both[0], np.zeros(x.shape))
+        assert_allclose(both[1], fa.convolve(samples, ones, **how), rtol=1e-6)
+    kept = fa.convolve(x, zeros, **how, method=method, keep_nan=True)
+    assert_array_equal(kept, np.where(np.isnan(x), np.nan, 0.0))
 
 
 ALONG = {

@@ -190,7 +190,7 @@ def arranged(demand: Demand, memory: int) -> MemoryPlan:
     size = " x ".join(map(str, map(min, demand.unit, demand.shape)))
     megabytes = -(-(int(least) + base_bytes() + memory - left) // 10**6)
     remedy = "Allow more, or write smaller chunks or shards."
-    received = f"{(memory + base_bytes()) // 10**6}MB"
+    received = f"{(memory + base_bytes()) / 10**6:g}MB"
     raise ArgumentError("memory", f"at least {megabytes}MB for blocks of {size}", received, remedy)
 
 

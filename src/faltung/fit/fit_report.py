@@ -170,7 +170,7 @@ def _offset_row(offset: tuple[float, ...] | None) -> dict[str, str]:
 def _percent(share: float) -> str:
     """Return a share in per cent; what is not all of it is not rounded up to all of it."""
     for digits in range(4):
-        text = f"{100 * share:.{digits}f}"
+        text = f"{round(100 * share, digits) + 0.0:.{digits}f}"  # no share is -0 %
         if share == 1 or float(text) < 100:
             return f"{text} %"
     return "more than 99.999 %"

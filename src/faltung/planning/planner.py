@@ -117,13 +117,13 @@ class Plan(Planned):
         ]
         for number, (engine, step) in enumerate(zip(self.engines, problem.forms[self.form].steps, strict=True), 1):
             rows.append((f"step {number}", f"{engine}, {step[0].text}{', twice' if len(step) > 1 else ''}"))
-        if problem.weighted:
+        if problem.normalised:
             engines = f"by {' + '.join(self.weight_engines)}" if self.weight_engines else "along with the samples"
             if self.companion is not None:
                 index, engine = self.companion
                 engines += f", {problem.companions[index].text} by {engine}"
             rows.append(("missing", f"weights {engines}"))
-        scale = f"{scale_text(self.pointwise)}{', divided by the share present' if problem.weighted else ''}"
+        scale = f"{scale_text(self.pointwise)}{', divided by the share present' if problem.normalised else ''}"
         levels = f", {self.levels:.2g} grey levels before rounding" if self.levels else ""
         border = "across the border" if self.gathers else "and strips along the border"
         return [
@@ -266,7 +266,7 @@ def _option(
     work = _total(pairs, problem.forms[form])
     if problem.accuracy == "pointwise" and not work.pointwise:
         return _impossible(method, engines, "its rounding errors are not bounded point by point")
-    weights = _weights(problem, engines, form, steps, work, machine) if problem.weighted else _Weights()
+    weights = _weights(problem, engines, form, steps, work, machine) if problem.normalised else _Weights()
     predicted = seconds(work, steps[0][0].taps.dtype, machine) + weights.seconds
     return _Option(Candidate(method, engines, predicted), form, steps, work, weights)
 

@@ -217,6 +217,11 @@ class Problem:
         """Whether samples may be missing, so that outputs depend on the weights of those that are present."""
         return self.missing.applies
 
+    @property
+    def normalised(self) -> bool:
+        """Whether outputs are divided by the weight that is present; where all taps are zero there is none."""
+        return self.weighted and self._largest > 0
+
     @lazy
     def combined(self) -> bool:
         """Whether an output is put together of sums of which one may overflow though the output does not."""
@@ -303,8 +308,11 @@ class Problem:
         be another one than that of the problem.
         """
         number = self.number if number is None else number
-        extents = tuple(stop - start for start, stop in self.layout.regions)
         last = len(form.steps) - 1
+        extents = [tuple(stop - start for start, stop in self.layout.regions)]
+        for step in reversed(form.steps[1:]):  # a step before another one also makes what that one reads beyond
+            sizes = step[0].taps.shape
+            extents.append(tuple(extent + size - 1 for extent, size in zip(extents[-1], sizes, strict=True)))
         return [
             [
                 Job(
@@ -314,7 +322,7 @@ class Problem:
                     step=self.layout.step,
                     source=source if place == 0 else number,
                     target=target if place == last else number,
-                    extents=extents,
+                    extents=extents[last - place],
                     streamed=self.streamed and place == last and not to_scratch,
                     division=division if place == last else None,
                     truncated=self.as_c and place == last,

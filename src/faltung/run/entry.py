@@ -176,7 +176,7 @@ def _check_input(x: Any, plan: Planned) -> NDArray[Any]:
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return `out` if a result of that shape and dtype can be written into it."""
     array = isinstance(out, np.ndarray) and not carried(out)
-    if array and out.shape == shape and out.dtype == dtype and out.flags.writeable:
+    if array and out.shape == shape and out.dtype == dtype and out.flags.writeable and _is_apart(out):
         return out  # type: ignore[no-any-return]
     expected = f"a writable array of shape {shape} and dtype {dtype}"
     remedy = "Omit out= to have one made."
@@ -184,4 +184,17 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArra
         raise ArgumentTypeError("out", expected, f"a {type(out).__name__}", remedy)
     if out.shape != shape or out.dtype != dtype:
         raise ArgumentError("out", expected, f"shape {out.shape} and dtype {out.dtype}", remedy)
-    raise ArgumentError("out", expected, "an array that is read-only", "Pass a copy of it.")
+    if not out.flags.writeable:
+        raise ArgumentError("out", expected, "an array that is read-only", "Pass a copy of it.")
+    raise ArgumentError("out", expected, f"one whose entries overlap in memory, with strides {out.strides}", remedy)
+
+
+def _is_apart(out: NDArray[Any]) -> bool:
+    """Return whether the strides of an array tell that no two of its entries share memory."""
+    reach = out.itemsize
+    if not out.flags.forc:
+        for stride, length in sorted(zip(map(abs, out.strides), out.shape, strict=True)):
+            if length > 1 and stride < reach:
+                return False
+            reach += stride * (length - 1)
+    return True

@@ -77,13 +77,13 @@ class KernelRunner:
             tiles = self.one_call.fill(x, out, workers)
             if not tiles:
                 return
-        room = self._missing.room if self._problem.weighted else 0.0
+        room = self._missing.room if self._problem.normalised else 0.0
         source = Source(self._problem, x, self._strides_of(x), self._gather, room)
         target = Output(self._problem, out, self._strides_of(out))
         tiles = tiles if source.readable else self._gathered_tiles
         # The code is compiled here: later, every thread would begin by compiling it.
         fill: Fill = self._read if source.readable else self._gathered
-        if self._problem.weighted:
+        if self._problem.normalised:
             fill = self._weighed(source, valid)
 
         def work(tile: Tile, _alive: object = (x, valid)) -> None:  # a helper may outlive an interrupted call

@@ -63,7 +63,7 @@ class Prepared:
         """Functions that sum weights along with samples, for blocks in the array (True) and in scratch (False)."""
         problem, plan = self._problem, self._plan
         engine = weighing_engine(plan.engines)
-        if not problem.weighted or plan.weight_engines or engine is None:
+        if not problem.normalised or plan.weight_engines or engine is None:
             return {}
         sources = {True: problem.stored if problem.readable else problem.extended, False: problem.extended}
         functions = {}

@@ -74,13 +74,11 @@ def without_missing(
     for s, c in samples:
         s = torch.where(present, s, 0)
         found.append(sums.in_range(s * weights if rule.graded else s, c if outside else 0.0))
-    full = None
+    full = _full(kernel, magnitudes, question, total)
     if question.spread:  # each phase has a sum of its own, which is zero where it has no taps
         full = apply(torch.ones_like(weights), magnitudes, 1.0, True)
-        known = known | (full == 0)
-    if rule.min_weight:
-        known = total > _least(magnitudes, question, total, full)
-        known = known if full is None else known | (full == 0)
+    if full is not None:  # taps that are all zero need no sample
+        known = (total > _share(magnitudes, question, total) * full) | (full == 0)
     if rule.keep_nan:
         known = known & present
     return joined([[torch.where(known, y, math.nan) for y in row] for row in found])
@@ -159,21 +157,25 @@ def _magnitudes(kernel: Any) -> Any:
     return kernel if alike else Kernel(np.abs(kernel.taps), kernel.origin)
 
 
-def _least(magnitudes: Any, question: Question, total: torch.Tensor, full: torch.Tensor | None) -> Any:
-    """Return the weight up to which an output is NaN; the share that was asked for is enough, up to rounding."""
-    if not question.missing.min_weight:
-        return 0.0
-    taps = magnitudes.detach() if isinstance(magnitudes, torch.Tensor) else constant_for(total, magnitudes.taps)
-    spatial = shape_of(taps)[-len(question.axes) :]
-    roundings = 2 * math.prod(spatial) + 8
-    share = max(0.0, question.missing.min_weight - roundings * torch.finfo(total.dtype).eps)
-    if full is not None:
-        return share * full
-    sums = taps.to(total).flatten(-len(spatial)).sum(-1)
+def _full(kernel: Any, magnitudes: Any, question: Question, total: torch.Tensor) -> torch.Tensor | None:
+    """Return the weight of an output of which no sample is missing; None if it is above zero and none is asked for."""
+    rank = len(question.axes)
+    trained = isinstance(kernel, torch.Tensor)
+    if not (trained or question.missing.min_weight) and np.any(kernel.taps, axis=tuple(range(-rank, 0))).all():
+        return None
+    taps = magnitudes.detach() if trained else constant_for(total, magnitudes.taps)
+    sums = taps.to(total).flatten(-rank).sum(-1)
     if sums.ndim:  # each channel out has a sum, and a place on its axis
         after = total.ndim - 1 if question.channel_axis is None else total.ndim - 1 - question.channel_axis
         sums = sums.reshape(-1, *[1] * after)
-    return share * sums
+    return sums
+
+
+def _share(magnitudes: Any, question: Question, total: torch.Tensor) -> float:
+    """Return the share of the weight up to which an output is NaN; what was asked for is enough, up to rounding."""
+    spatial = shape_of(magnitudes if isinstance(magnitudes, torch.Tensor) else magnitudes.taps)[-len(question.axes) :]
+    roundings = 2 * math.prod(spatial) + 8
+    return max(0.0, question.missing.min_weight - roundings * torch.finfo(total.dtype).eps)
 
 
 def present_samples(
