@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Function", "module", "vector"]
+__all__ = ["CACHE_LINE", "Function", "module", "vector"]
+
+#: Bytes of a cache line.
+CACHE_LINE = 64
 
 Value = str
 Carried = Sequence[tuple[str, Value]]

@@ -20,13 +20,10 @@ from dataclasses import dataclass
 
 from faltung.engines.guard import Guard
 from faltung.engines.registers import Footprint, Registers
-from faltung.jit.ir import Function, Value
+from faltung.jit.ir import CACHE_LINE, Function, Value
 from faltung.jit.samples import Sample, splat, store
 
 __all__ = ["PARAMETERS", "Correlation", "emit"]
-
-#: Bytes of a cache line.
-CACHE_LINE = 64
 
 PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
@@ -181,7 +178,7 @@ class _SliceWriter:
     def block(self, rows: int, vectors: int, lanes: int, source: Value, target: Value, streamed: bool) -> None:
         """Emit one register block: sum over all taps, then store."""
         f, correlation = self.f, self.correlation
-        if streamed:
+        if lanes > 1:
             self.fetch_below(rows, vectors * lanes, source)
         block = (rows, vectors, lanes)
         sums = Registers(f, correlation.footprint, *block, "%taps", "%panels", "%source_stride").sums(source)
@@ -198,8 +195,8 @@ class _SliceWriter:
     def fetch_below(self, rows: int, samples: int, source: Value) -> None:
         """Emit hints for the rows that the strip below reads and this one does not.
 
-        A strip has so many rows that the processor does not foresee which lines are read next. The lines come from
-        main memory while this strip is computed.
+        A strip has so many rows that the processor does not foresee which lines are read next. If they are in no
+        cache, they come from main memory while this strip is computed; where they are in one, a hint costs nothing.
         """
         f, footprint = self.f, self.correlation.footprint
         for row in range(rows):

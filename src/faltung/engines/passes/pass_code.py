@@ -28,7 +28,7 @@ from faltung.engines.passes.pass_description import PARAMETERS, Passes
 from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
 from faltung.engines.spread import Apart, emit_spread
-from faltung.jit.ir import Function, Value, vector
+from faltung.jit.ir import CACHE_LINE, Function, Value, vector
 from faltung.jit.samples import Sample, aligned_column, load, splat, store
 from faltung.jit.transpose import transpose
 
@@ -194,6 +194,8 @@ class _PassWriter:
             def sample(row: Value) -> Value:
                 # Scaled by a power of two before they are added, so that no sum overflows.
                 place = f.at(start, f.multiply(row, "%source_stride"))
+                # The processor does not foresee the next columns, of which every sample is in a row of its own.
+                f.prefetch(f.at(place, 2 * CACHE_LINE))
                 value = load(f, place, passes.source, passes.sums, self.lanes)
                 return f.value(f"fmul {vector(passes.sums, self.lanes)} {value}, {scale}")
 
