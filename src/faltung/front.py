@@ -116,8 +116,8 @@ def convolve(
         of `x`, or one that broadcasts to it. Each missing sample counts, under each output, as the mean of the valid
         ones there, weighted by ``abs(kernel)``. For taps of one sign, this is the result of the valid samples,
         divided by their share of the sum of all taps; for taps that sum to zero, a constant stays zero. An output
-        without any valid sample is NaN, unless all taps are zero. Beyond the border, copies of missing samples are missing, and the constant is
-        valid, unless it is NaN and ``nan="ignore"``.
+        without any valid sample is NaN, unless all taps are zero. Beyond the border, copies of missing samples are
+        missing, and the constant is valid, unless it is NaN and ``nan="ignore"``.
     weights : array_like, optional
         Weights of the samples, from 0 (missing) to 1, in place of a mask.
     min_weight : float, optional

@@ -16,6 +16,7 @@ from faltung.engines.base import Job
 from faltung.engines.fourier import fourier_engine, large
 from faltung.engines.fourier.fourier_engine import Fourier
 from faltung.engines.fourier.overlap import LARGEST_PLANE, TIMES_KERNEL
+from faltung.planning.cost import TYPICAL, seconds
 
 rng = np.random.default_rng(12)
 
@@ -137,7 +138,7 @@ def test_costs_have_no_step_where_transforms_become_large(extents, kernels, most
     for sizes in kernels:
         taps = np.broadcast_to(number.type(1), sizes)  # no memory
         work = engine.work(Job(taps, (), True, 1, number, number, extents, False))
-        costs.append(work.transformed * 6.5e-11 + work.trips * 1.6e-10 + work.bytes * 1.4e-11)
+        costs.append(seconds(work, number, TYPICAL))
         assert work.scratch <= 4.1 * number.itemsize * max(LARGEST_PLANE, TIMES_KERNEL * math.prod(sizes))
     assert max(after / before for before, after in itertools.pairwise(costs)) <= most
 

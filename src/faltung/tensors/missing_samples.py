@@ -158,7 +158,7 @@ def _magnitudes(kernel: Any) -> Any:
 
 
 def _full(kernel: Any, magnitudes: Any, question: Question, total: torch.Tensor) -> torch.Tensor | None:
-    """Return the weight of an output of which no sample is missing; None if it is above zero and none is asked for."""
+    """Return the weight of an output where no sample is missing; None if it is above zero and does not matter."""
     rank = len(question.axes)
     trained = isinstance(kernel, torch.Tensor)
     if not (trained or question.missing.min_weight) and np.any(kernel.taps, axis=tuple(range(-rank, 0))).all():

@@ -29,7 +29,7 @@ __all__ = ["SLOWER", "LargeFiltered", "LargeTiling", "choose_large"]
 
 #: Time of a point and stage of NumPy's transforms, forwards and backwards together, in units of one in the cache of
 #: the same number of bytes.
-SLOWER = {4: 10.0, 8: 6.5}
+SLOWER = {4: 6.8, 8: 4.4}
 #: Points of the largest transform, unless the kernel itself needs a larger one.
 MOST_POINTS = 1 << 25
 #: Most ways to cut tiles that are compared.

@@ -47,8 +47,9 @@ CACHED, SLOWER = 1 << 19, 0.05
 FAR, SLOWER_BY_FAR = 1 << 21, 0.15
 #: The same if the spectra of many kernels go through that cache, too.
 CACHED_BY_MANY, SLOWER_BY_MANY = 1 << 17, 0.17
-#: Points in the planes of a block from which handing it to a thread costs little, and blocks that keep all busy.
-BLOCK_POINTS, BLOCKS = 1 << 17, 32
+#: Points in the planes of a block from which handing it to a thread costs little; blocks are smaller only where there
+#: would be fewer than so many. Threads take turns in Python between blocks, for longer than a short block takes.
+BLOCK_POINTS, BLOCKS = 1 << 17, 4
 #: Points in the planes of a block of two whole rows of tiles: its source is gathered in scratch.
 MOST_POINTS = 1 << 20
 
