@@ -163,6 +163,7 @@ def test_errors_point_at_the_position(text, message, place):
             "expected at most 4194304 taps",
         ),
         ("+".join(["disk(20)**32"] * 9), "expected at most 4194304 taps in all products"),
+        ("laplacian(ndim=3)**64", "got 4293378, those of volumes counted twice"),
         ("+".join(["disk(900)"] * 100), "expected at most 4194304 taps in the parts of the expression"),
         ("((box(64)**64)**64)**64", "number of factors: expected an integer from 1 to 10000, got 262144"),
         ("((delta()**64)**64)**64", "number of factors: expected an integer from 1 to 10000, got 262144"),

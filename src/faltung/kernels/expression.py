@@ -330,9 +330,10 @@ class _Parser:
             received = " x ".join(map(str, kernel.shape))
             self.fail(f"{_TOO_MANY} to multiply out, got {received}. {_REMEDY}", position)
         if multiplied and not kernel._separated():
-            self.products += kernel.size
+            self.products += kernel.size * (2 if kernel.ndim > 2 else 1)  # a plan of a volume takes twice as long
         if self.products > MOST_TAPS:
-            self.fail(f"{_TOO_MANY} in all products, got {self.products}. {_REMEDY}", position)
+            counted = f"{self.products}, those of volumes counted twice" if kernel.ndim > 2 else f"{self.products}"
+            self.fail(f"{_TOO_MANY} in all products, got {counted}. {_REMEDY}", position)
         return kernel
 
 
