@@ -21,6 +21,8 @@ whatever the position of the output in its block. That is why neither tiles nor 
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from dataclasses import dataclass
 
 from faltung.jit.ir import Function, Value, vector
@@ -117,23 +119,20 @@ class Registers:
     def _unrolled(self, source: Value, pattern: tuple[int, ...]) -> list[Value]:
         """Emit the sum over the non-zero taps, each written out."""
         footprint, f = self.footprint, self.f
-        index_of = {tap: index for index, tap in enumerate(pattern)}
-        size = footprint.rows * footprint.columns
+        #: For each place in the source: the output rows that it belongs to, and the coefficients.
+        users: defaultdict[tuple[int, int, int], list[tuple[int, int]]] = defaultdict(list)
+        for row, (index, tap) in itertools.product(range(self.rows), enumerate(pattern)):
+            line, column = divmod(tap, footprint.columns)
+            panel, tap_row = divmod(line, footprint.rows)
+            users[panel, tap_row + row, column].append((row, index))
         sums: list[Value | None] = [None] * (self.rows * footprint.outputs * self.vectors)
-        for panel in range(footprint.panels):
-            if not any(tap // size == panel for tap in pattern):
-                continue
+        for panel, places in itertools.groupby(sorted(users), lambda place: place[0]):
             start = f.at(source, f.entry(self.offsets, str(panel)))
-            for source_row in range(self.rows + footprint.rows - 1):
-                line = f.at(start, f.multiply(self.stride, source_row)) if source_row else start
-                for column in range(footprint.columns):
-                    users = []
-                    for row in range(self.rows):
-                        tap = panel * size + (source_row - row) * footprint.columns + column
-                        if 0 <= source_row - row < footprint.rows and tap in index_of:
-                            users += self._outputs(row, index_of[tap])
-                    if users:
-                        self._feed(sums, users, self._samples(line, column), self.taps)
+            for source_row, columns in itertools.groupby(places, lambda place: place[1]):
+                begin = f.at(start, f.multiply(self.stride, source_row)) if source_row else start
+                for *_, column in columns:
+                    outputs = [self._outputs(*user) for user in users[panel, source_row, column]]
+                    self._feed(sums, [*itertools.chain(*outputs)], self._samples(begin, column), self.taps)
         return [value for value in sums if value is not None]  # a pattern has at least one tap, so none is left out
 
     def _looped(self, source: Value) -> list[Value]:

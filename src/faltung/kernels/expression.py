@@ -124,7 +124,7 @@ class _Parser:
         ]
         self.index = 0
         self.depth = 0
-        self.taps = self.products = 0
+        self.taps = self.made = 0
 
     @property
     def token(self) -> _Token:
@@ -314,8 +314,8 @@ class _Parser:
             self.fail("the result is not a finite number", position)
         if not isinstance(result, Kernel):
             return result  # type: ignore[no-any-return]  # a number
-        multiplied = sign == "**" or (sign == "*" and all(isinstance(operand, Kernel) for operand in operands))
-        return self.within_budget(result, position, multiplied)
+        made = sign == "**" or all(isinstance(operand, Kernel) for operand in operands)
+        return self.within_budget(result, position, made)
 
     def spend(self, kernel: Kernel, position: int) -> Kernel:
         """Take the taps of a part from the budget."""
@@ -324,16 +324,16 @@ class _Parser:
             self.fail(f"{_TOO_MANY} in the parts of the expression, got {self.taps}. {_REMEDY}", position)
         return kernel
 
-    def within_budget(self, kernel: Kernel, position: int, multiplied: bool) -> Kernel:
-        """Check the size of what an operator makes, before it is multiplied out, and that of all products."""
+    def within_budget(self, kernel: Kernel, position: int, made: bool) -> Kernel:
+        """Check the size of what an operator makes, before it is multiplied out, and that of all it made before."""
         if _taps_of(kernel) > MOST_TAPS:
             received = " x ".join(map(str, kernel.shape))
             self.fail(f"{_TOO_MANY} to multiply out, got {received}. {_REMEDY}", position)
-        if multiplied and not kernel._separated():
-            self.products += kernel.size * (2 if kernel.ndim > 2 else 1)  # a plan of a volume takes twice as long
-        if self.products > MOST_TAPS:
-            counted = f"{self.products}, those of volumes counted twice" if kernel.ndim > 2 else f"{self.products}"
-            self.fail(f"{_TOO_MANY} in all products, got {counted}. {_REMEDY}", position)
+        if made and not kernel._separated():
+            self.made += kernel.size * (2 if kernel.ndim > 2 else 1)  # a plan of a volume takes twice as long
+        if self.made > MOST_TAPS:
+            counted = f"{self.made}, those of volumes counted twice" if kernel.ndim > 2 else f"{self.made}"
+            self.fail(f"{_TOO_MANY} in all sums and products, got {counted}. {_REMEDY}", position)
         return kernel
 
 
