@@ -255,6 +255,15 @@ def test_links_lead_somewhere(page):
             assert not anchor or anchor in anchors(target), link
 
 
+def test_files_that_the_architecture_names_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {*re.findall(r"[\w/]+\.(?:py|js)\b", text)}
+    files = [*(ROOT / "src").rglob("*.*"), *(ROOT / "tests").rglob("*.*")]
+    there = [f"/{path.relative_to(ROOT).as_posix()}" for path in files]
+    assert len(named) > 50
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
+
+
 def test_every_page_is_reached_from_the_readme():
     reached, waiting = set(), [README]
     while waiting:
