@@ -129,6 +129,8 @@ def test_wrong_masks_and_samples_are_refused_as_ever():
         fa.convolve(x, fa.box(3), mask=np.ones((24, 30)))
     with pytest.raises(fa.ArgumentError, match=r"^mask: .*shape \(7,\)"):
         fa.convolve(x, fa.box(3), mask=np.ones(7, bool))
+    with pytest.raises(fa.ArgumentTypeError, match=r"^weights: .* dtype <U1"):
+        fa.convolve(x, fa.box(3), weights=np.ones((24, 30), "U1"))
     with pytest.raises(fa.ArgumentTypeError, match=r"^x: .* dtype object"):
         fa.convolve(np.ma.array([1, None]), [1.0])
     with pytest.raises(fa.ArgumentError, match=r"^x: .* for which this plan was made"):

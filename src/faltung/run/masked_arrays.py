@@ -35,9 +35,9 @@ def run_masked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, 
         expected = "an array without masked samples, because this plan was made without a mask"
         raise ArgumentError("x", expected, "a masked array", "Make a plan with mask=True, or use convolve.")
     if plan.problem.missing.masked:
-        mask = _valid(missing, mask, x.shape)
+        mask = _valid(missing, mask, x.shape, "mask")
     elif plan.problem.missing.graded and weights is not None:
-        weights = _valid(missing, weights, x.shape)
+        weights = _valid(missing, weights, x.shape, "weights")
     data = as_array(np.ma.getdata(x), "x")
     result = plan(data, out, workers, mask, weights)
     undefined: Any = np.ma.nomask if missing is np.ma.nomask else np.zeros(result.shape, bool)
@@ -47,11 +47,11 @@ def run_masked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, 
     return np.ma.array(result, mask=undefined, copy=False)
 
 
-def _valid(missing: Any, mask: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def _valid(missing: Any, passed: Any, shape: tuple[int, ...], name: str) -> NDArray[Any]:
     """Return a mask, or weights, with zeros where samples are missing, and what was passed elsewhere."""
-    if mask is None:
+    if passed is None:
         return np.broadcast_to(np.logical_not(missing), shape)
-    given = as_array(mask, "mask")
+    given = as_array(passed, name)
     if missing is np.ma.nomask:
         return given
     try:
