@@ -317,6 +317,8 @@ def test_what_passes_cannot_do_is_named():
     ):
         with pytest.raises(fa.ArgumentError, match=reason):
             fa.convolve(x, kernel, up=2, method="polyphase", **more)
+    with pytest.raises(fa.ArgumentError, match=r"^method: .* 'winograd', 'polyphase', got 'fast'\.$"):
+        fa.convolve(x, fa.box(3), up=2, method="fast")
 
 
 @pytest.mark.parametrize(("up", "stride"), [(160, 147), (3, 2), (1, 2)])

@@ -188,7 +188,7 @@ def make_phase_plan(question: Question, machine: Machine, given: tuple[Planned, 
         `question.method` is no name of a method, or that of one that does not support this question.
     """
     check_missing(question)
-    check_method_name(question.method, (*CHANNEL_METHODS, "polyphase"))
+    check_method_name(question.method, CHANNEL_METHODS)
     if max(question.up) > _LARGEST:
         raise ArgumentError("up", f"at most {_LARGEST}", f"{question.up}", _IN_STEPS)
     plan = PhasePlan(question, (), given)
