@@ -33,13 +33,12 @@ def jobs_for(
     below one half. Where single precision has too few digits for that, the jobs are in double.
     """
     plain = problem.jobs(form, source, target, to_scratch)
-    as_floats = problem.as_c and not problem.exact
-    whole = _whole_for(problem, target)
+    whole = problem.whole if target.kind in "iu" or not problem.exact else None
     found = whole_form(form, whole) if whole else None
     if whole is None or found is None:
         return plain
     exact, size = found
-    if as_floats:
+    if not problem.exact:
         return _quotients(problem, exact, whole, source, target, to_scratch) or plain
     for number in _numbers(problem, size * whole.largest):
         jobs = problem.jobs(exact, source, target, to_scratch, number, Division(whole.divisor))
@@ -55,12 +54,6 @@ def jobs_for(
         if way:
             return jobs
     return plain
-
-
-def _whole_for(problem: Problem, target: np.dtype[Any]) -> Whole | None:
-    """Return the whole taps if a target of this dtype holds their quotients."""
-    as_floats = problem.as_c and not problem.exact
-    return problem.whole if target.kind in "iu" or as_floats else None
 
 
 def _quotients(
