@@ -26,7 +26,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import Sample, load, splat
+from faltung.jit.samples import Sample, broadcast, load, multiply_add
 
 __all__ = ["Footprint", "Registers"]
 
@@ -216,17 +216,13 @@ class Registers:
         self, sums: list[Value | None], users: list[tuple[int, int]], samples: list[Value], taps: Value
     ) -> None:
         """Emit ``accumulator += tap * sample`` for each user, a pair of a row of accumulators and a coefficient."""
-        f, number = self.f, self.footprint.number
-        suffix = {"float": "f32", "double": "f64"}[number]
-        name = f"llvm.fmuladd.{suffix if self.lanes == 1 else f'v{self.lanes}{suffix}'}"
+        f, number, lanes = self.f, self.footprint.number, self.lanes
         for row, index in users:
-            place = f.at(taps, index * self.bytes)
-            scalar = f.value(f"load {number}, ptr {place}, align {self.bytes}, !invariant.load !0")
-            tap = splat(f, scalar, number, self.lanes)
+            tap = broadcast(f, f.at(taps, index * self.bytes), number, lanes)
             for v, x in enumerate(samples):
                 k = row * self.vectors + v
                 before = sums[k]
                 if before is None:
                     sums[k] = f.value(f"fmul {self.type} {x}, {tap}")
                 else:
-                    sums[k] = f.call(name, self.type, (self.type, x), (self.type, tap), (self.type, before))
+                    sums[k] = multiply_add(f, number, lanes, x, tap, before)

@@ -91,6 +91,10 @@ class Function:
         """Emit no instruction: loads and stores before it stay before it, and those behind it behind it."""
         self.do('fence syncscope("singlethread") seq_cst')
 
+    def fence(self) -> None:
+        """Emit a fence: a thread that learns that a block is done must see what was written past the cache, too."""
+        self.do("fence seq_cst")
+
     # ---- integers and addresses
 
     def add(self, a: Value, b: Value | int) -> Value:
@@ -108,6 +112,10 @@ class Function:
     def smaller(self, a: Value, b: Value) -> Value:
         """Minimum of two signed 64-bit integers."""
         return self.call("llvm.smin.i64", "i64", ("i64", a), ("i64", b))
+
+    def larger(self, a: Value, b: Value) -> Value:
+        """Maximum of two signed 64-bit integers."""
+        return self.call("llvm.smax.i64", "i64", ("i64", a), ("i64", b))
 
     def divide(self, a: Value, b: Value) -> tuple[Value, Value]:
         """Quotient and remainder of two 64-bit integers, which are not negative."""

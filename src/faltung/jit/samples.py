@@ -1,7 +1,8 @@
-"""Loads that convert samples of an array to the number computed with, and stores that convert back."""
+"""Loads that convert samples to the number computed with, sums of products, and stores that convert back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,7 +10,19 @@ import numpy as np
 
 from faltung.jit.ir import Function, Value, vector
 
-__all__ = ["MOST_TRUNCATED", "Sample", "aligned_column", "divided", "load", "sample", "splat", "store"]
+__all__ = [
+    "MOST_TRUNCATED",
+    "Sample",
+    "aligned_column",
+    "broadcast",
+    "divided",
+    "load",
+    "multiply_add",
+    "sample",
+    "splat",
+    "store",
+    "store_rows",
+]
 
 #: Magnitude below which numbers in single precision can be stored as integers that are truncated.
 MOST_TRUNCATED = 2.0**22
@@ -54,6 +67,24 @@ def splat(f: Function, scalar: Value, element: str, lanes: int) -> Value:
     type_ = vector(element, lanes)
     first = f.value(f"insertelement {type_} poison, {element} {scalar}, i32 0")
     return f.value(f"shufflevector {type_} {first}, {type_} poison, <{lanes} x i32> zeroinitializer")
+
+
+def broadcast(f: Function, place: Value, number: str, lanes: int) -> Value:
+    """Emit the load of a number, which does not change while the function runs, into every lane."""
+    scalar = f.value(f"load {number}, ptr {place}, align {4 if number == 'float' else 8}, !invariant.load !0")
+    return splat(f, scalar, number, lanes)
+
+
+def multiply_add(f: Function, number: str, lanes: int, a: Value, b: Value, total: Value) -> Value:
+    """Emit ``a * b + total``, which is rounded once where the processor has an instruction for it."""
+    name, kind = _multiply_add(number, lanes)
+    return f.call(name, kind, (kind, a), (kind, b), (kind, total))
+
+
+@cache
+def _multiply_add(number: str, lanes: int) -> tuple[str, str]:
+    """Return the name of the function and its type: unrolled code has hundreds of calls."""
+    return f"llvm.fmuladd.{_suffix(number, lanes)}", vector(number, lanes)
 
 
 def load(f: Function, pointer: Value, memory: Sample, number: str, lanes: int) -> Value:
@@ -103,6 +134,33 @@ def store(
         value = f.value(f"{'fpext' if memory.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
     how = f"align {lanes * memory.bytes}, !nontemporal !1" if streamed else _ALIGN
     f.do(f"store {kind} {value}, ptr {pointer}, {how}")
+
+
+def store_rows(
+    f: Function,
+    number: str,
+    rows: Sequence[Value],
+    place: Value,
+    stride: Value,
+    memory: Sample,
+    lanes: int,
+    streamed: bool,
+    divisor: Value = "",
+) -> None:
+    """Emit the store of a vector in each row of the target; if `streamed`, past the cache where all are aligned."""
+
+    def put(past_the_cache: bool) -> None:
+        for k, row in enumerate(rows):
+            row_place = f.at(place, f.multiply(stride, k)) if k else place
+            store(f, number, row, row_place, memory, lanes, past_the_cache, divisor)
+
+    if not streamed:
+        put(False)
+        return
+    address = f.value(f"ptrtoint ptr {place} to i64")
+    either = f.value(f"or i64 {address}, {stride}")
+    misaligned = f.value(f"and i64 {either}, {lanes * memory.bytes - 1}")
+    f.either(f.value(f"icmp eq i64 {misaligned}, 0"), lambda: put(True), lambda: put(False))
 
 
 def aligned_column(f: Function, row: Value, memory: Sample, lanes: int) -> Value:

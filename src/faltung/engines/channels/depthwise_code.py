@@ -17,7 +17,7 @@ from faltung.engines.channels.channel_code import take_items
 from faltung.engines.channels.single_samples import Depthwise, SamplesOfBlocks, SingleBlock
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
-from faltung.jit.samples import Sample, splat, store
+from faltung.jit.samples import Sample, broadcast, store
 from faltung.jit.target import Target
 
 __all__ = ["depthwise_function"]
@@ -134,8 +134,7 @@ class _Writer(SamplesOfBlocks):
         code = self.code
         if code.across:
             return self.f.value(f"load {self.type}, ptr {place}, align {self.size}, !invariant.load !0")
-        scalar = self.f.value(f"load {code.number}, ptr {place}, align {self.size}, !invariant.load !0")
-        return splat(self.f, scalar, code.number, code.lanes)
+        return broadcast(self.f, place, code.number, code.lanes)
 
     def _outputs(self, at: SingleBlock, slice_: Value) -> list[Value]:
         """Emit the sums of a block of outputs, and store them."""

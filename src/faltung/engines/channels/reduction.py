@@ -31,7 +31,7 @@ from faltung.engines.channels.channel_code import fields, take_items, tile_of
 from faltung.engines.channels.gathered_planes import gather_planes
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
-from faltung.jit.samples import Sample
+from faltung.jit.samples import Sample, multiply_add
 from faltung.jit.target import Target
 
 __all__ = ["FIELDS", "Reduction", "reduction_block", "reduction_function"]
@@ -138,8 +138,6 @@ def _emit(reduction: Reduction) -> Function:
     sums = reduction.rows * reduction.columns * reduction.outputs
     vector_bytes = reduction.lanes * size
     zero = "0.0" if reduction.lanes == 1 else "zeroinitializer"
-    suffix = "f32" if size == 4 else "f64"
-    multiply_add = f"llvm.fmuladd.{suffix if reduction.lanes == 1 else f'v{reduction.lanes}{suffix}'}"
     pitch, other_pitch = f.multiply(board["columns"], size), f.multiply(board["other_columns"], size)
     plane = f.multiply(board["rows"], pitch)
     other_plane = f.multiply(board["other_rows"], other_pitch)
@@ -224,8 +222,7 @@ def _emit(reduction: Reduction) -> Function:
                         sample = f.value(f"load {type_}, ptr {place}, align {size}")
                         for g in g_vectors:
                             before = carried[len(following)]
-                            pairs = ((type_, sample), (type_, g), (type_, before))
-                            following.append(f.call(multiply_add, type_, *pairs))
+                            following.append(multiply_add(f, reduction.number, reduction.lanes, sample, g, before))
                     return following
 
                 types = list(zip([type_] * sums, carried, strict=True))

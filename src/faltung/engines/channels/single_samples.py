@@ -18,9 +18,10 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from faltung.engines.channels.channel_code import fields
-from faltung.engines.channels.gathered_planes import first_lanes
+from faltung.engines.channels.gathered_planes import first_lanes, load_some
 from faltung.ground.extended import FILL
 from faltung.jit.ir import Function, Value, vector
+from faltung.jit.samples import multiply_add
 
 __all__ = ["FIELDS", "Depthwise", "SamplesOfBlocks", "SingleBlock"]
 
@@ -220,13 +221,9 @@ class SamplesOfBlocks:
         return [(b, j) for b in places for j in columns if self._position(b, j) == p]
 
     def _load(self, place: Value, lanes: int, mask: Value = "") -> Value:
-        type_, bits = vector(self.code.number, lanes), vector("i1", lanes)
-        if not mask:
-            return self.f.value(f"load {type_}, ptr {place}, align {self.size}")
-        name = f"llvm.masked.load.v{lanes}{self.short}.p0"
-        self.f.declarations.setdefault(name, f"declare {type_} @{name}(ptr, i32 immarg, {bits}, {type_})")
-        arguments = f"ptr {place}, i32 {self.size}, {bits} {mask}, {type_} zeroinitializer"
-        return self.f.value(f"call {type_} @{name}({arguments})")
+        if mask:
+            return load_some(self.f, self.code.number, place, mask, "zeroinitializer", lanes)
+        return self.f.value(f"load {vector(self.code.number, lanes)}, ptr {place}, align {self.size}")
 
     def _or_zeros(self, present: Value, place: Value) -> Value:
         return self.f.value(f"select i1 {present}, ptr {place}, ptr {self.board['fill']}")
@@ -303,8 +300,7 @@ class SamplesOfBlocks:
         return self._known(f.entry(board["slice_offsets"], f.add(f.multiply(slice_, board["depth"]), k)))
 
     def _product(self, a: Value, b: Value, total: Value) -> Value:
-        name = f"llvm.fmuladd.v{self.code.lanes}{self.short}"
-        return self.f.call(name, self.type, (self.type, a), (self.type, b), (self.type, total))
+        return multiply_add(self.f, self.code.number, self.code.lanes, a, b, total)
 
     def _place(self, at: SingleBlock, r: int, b: int) -> Value:
         """Emit the address of an output, or of its gradient."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from faltung.engines.guard import Guard
 from faltung.engines.registers import Footprint, Registers
 from faltung.jit.ir import CACHE_LINE, Function, Value
-from faltung.jit.samples import Sample, splat, store
+from faltung.jit.samples import Sample, broadcast, store
 
 __all__ = ["PARAMETERS", "Correlation", "emit"]
 
@@ -83,7 +83,7 @@ def emit(correlation: Correlation, name: str = "correlate", internal: bool = Fal
 
     f.loop(0, "%slices", 1, one_slice)
     if correlation.streamed:
-        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
+        f.fence()
     f.do(f"ret i32 {guard.give_back('0') if guard else '0'}")
     return f
 
@@ -208,6 +208,4 @@ class _SliceWriter:
         """Emit the number that sums are divided by, in all lanes; it follows the coefficients."""
         f, footprint = self.f, self.correlation.footprint
         size = 4 if footprint.number == "float" else 8
-        place = f.at("%taps", footprint.coefficients * size)
-        scalar = f.value(f"load {footprint.number}, ptr {place}, align {size}, !invariant.load !0")
-        return splat(f, scalar, footprint.number, lanes)
+        return broadcast(f, f.at("%taps", footprint.coefficients * size), footprint.number, lanes)

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import splat
+from faltung.jit.samples import broadcast, multiply_add, splat
 
 __all__ = [
     "BUTTERFLY",
@@ -196,7 +196,8 @@ class ComplexVectors:
 
     def broadcast(self, table: Value, index: int) -> Complex:
         """Emit the load of one number of a table of pairs into every lane."""
-        re, im = (self._scalar(self._f.at(table, (2 * index + part) * self.bytes)) for part in range(2))
+        places = (self._f.at(table, (2 * index + part) * self.bytes) for part in range(2))
+        re, im = (broadcast(self._f, place, self._number, self._lanes) for place in places)
         return re, im
 
     def times(self, a: Complex, b: Complex) -> Complex:
@@ -265,12 +266,7 @@ class ComplexVectors:
         return re, im
 
     def _fused(self, a: Value, b: Value, c: Value) -> Value:
-        suffix = f"v{self._lanes}f{8 * self.bytes}"
-        return self._f.call(f"llvm.fmuladd.{suffix}", self._type, *((self._type, value) for value in (a, b, c)))
-
-    def _scalar(self, place: Value) -> Value:
-        load = f"load {self._number}, ptr {place}, align {self.bytes}, !invariant.load !0"
-        return splat(self._f, self._f.value(load), self._number, self._lanes)
+        return multiply_add(self._f, self._number, self._lanes, a, b, c)
 
     def _constant(self, value: float) -> Value:
         # LLVM writes a float as the bits of a double, too, whose value must be one of a float.

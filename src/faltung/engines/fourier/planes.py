@@ -18,7 +18,7 @@ from faltung.engines.fourier.butterfly import call, for_range
 from faltung.engines.fourier.survey import RANGE, Survey, in_vectors
 from faltung.engines.fourier.transform import FILTER, PAIR, TILE
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import Sample, load, splat, store
+from faltung.jit.samples import Sample, broadcast, load, splat, store
 
 __all__ = [
     "APART",
@@ -165,10 +165,7 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
     def one_row(plane: Value, array: Value, count: Value, *_: Value) -> None:
         def results(column: Value, width: int) -> None:
             type_ = vector(number, width)
-            scale, least = (
-                splat(f, f.value(f"load {number}, ptr %{name}, align {bytes_}, !invariant.load !0"), number, width)
-                for name in ("scale", "least")
-            )
+            scale, least = (broadcast(f, f"%{name}", number, width) for name in ("scale", "least"))
             place = f.at(plane, f.multiply(column, bytes_))
             value = f.value(f"load {type_}, ptr {place}, align {bytes_}")
             value = f.value(f"fmul {type_} {value}, {scale}")
@@ -181,9 +178,7 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
             apart = step > 1 and width > 1
             divisor = ""
             if target.divided:
-                divisor_place = f.at("%scale", NUMBERS.index("divisor") * bytes_)
-                scalar = f.value(f"load {number}, ptr {divisor_place}, align {bytes_}, !invariant.load !0")
-                divisor = splat(f, scalar, number, width)
+                divisor = broadcast(f, f.at("%scale", NUMBERS.index("divisor") * bytes_), number, width)
             store(f, number, value, "%together" if apart else place, target, width, divisor=divisor)
             if apart:
                 _copy(f, target, width, "%together", 1, place, step)

@@ -89,7 +89,7 @@ class Survey:
         self._row_bytes = f.value(f"select i1 {several}, i64 {f.multiply(columns, self._bytes)}, i64 0")
         # Vectors in a cell: the last one moves left, and of a cell narrower than a vector only the first lanes count.
         rest = f.subtract(self._columns, lanes)
-        self._last = f.call("llvm.smax.i64", "i64", ("i64", rest), ("i64", "0"))
+        self._last = f.larger(rest, "0")
         lane = ", ".join(f"i64 {k}" for k in range(lanes))
         wide = splat(f, self._columns, "i64", lanes)
         self._inside = f.value(f"icmp slt <{lanes} x i64> <{lane}>, {wide}")

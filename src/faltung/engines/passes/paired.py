@@ -15,7 +15,7 @@ import numpy as np
 
 from faltung.engines.registers import Footprint
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import Sample, load, splat, store
+from faltung.jit.samples import Sample, broadcast, load, multiply_add, splat, store
 from faltung.jit.target import host
 
 if TYPE_CHECKING:
@@ -185,20 +185,13 @@ class Paired:
         return self.f.at(start, self.f.multiply(self.stride, row)) if row else start
 
     def _tap(self, taps: Value, index: int) -> Value:
-        f, size = self.f, self.sample.bytes
-        place = f.at(taps, index * size)
-        return splat(
-            f, f.value(f"load {self.number}, ptr {place}, align {size}, !invariant.load !0"), self.number, self.lanes
-        )
+        return broadcast(self.f, self.f.at(taps, index * self.sample.bytes), self.number, self.lanes)
 
     def _added(self, total: Value, value: Value, tap: Value) -> Value:
         """Emit ``total + value * tap``."""
-        f, type_ = self.f, self.type
         if not total:
-            return f.value(f"fmul {type_} {value}, {tap}")
-        suffix = {"float": "f32", "double": "f64"}[self.footprint.number]
-        name = f"llvm.fmuladd.{suffix if self.lanes == 1 else f'v{self.lanes}{suffix}'}"
-        return f.call(name, type_, (type_, value), (type_, tap), (type_, total))
+            return self.f.value(f"fmul {self.type} {value}, {tap}")
+        return multiply_add(self.f, self.number, self.lanes, value, tap, total)
 
 
 def emit_large(

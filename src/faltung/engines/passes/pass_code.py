@@ -29,7 +29,7 @@ from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
 from faltung.engines.spread import Apart, emit_spread
 from faltung.jit.ir import CACHE_LINE, Function, Value, vector
-from faltung.jit.samples import Sample, aligned_column, load, splat, store
+from faltung.jit.samples import Sample, aligned_column, load, splat, store, store_rows
 from faltung.jit.transpose import transpose
 
 __all__ = ["emit"]
@@ -51,7 +51,7 @@ def emit(passes: Passes) -> Function:
 
     f.loop(0, "%slices", 1, one_slice)
     if passes.streamed:
-        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
+        f.fence()
     status = f.value("load i32, ptr %status")
     if guard:
         status = guard.give_back(status)
@@ -220,7 +220,7 @@ class _PassWriter:
         row                             xxxxxxxxxxxxxxx
         """
         f = self.f
-        return f.smaller(f.call("llvm.smax.i64", "i64", ("i64", column), ("i64", "0")), last)
+        return f.smaller(f.larger(column, "0"), last)
 
     def go_across(self, between: Value, target: Value) -> None:
         """Emit the second pass over one strip, in groups of as many outputs as a vector has lanes."""
@@ -330,22 +330,8 @@ class _PassWriter:
         f, passes = self.f, self.passes
         rows = transpose(f, sums, passes.number)
         divisor = self.factor(2, passes.number) if passes.target.divided else ""
-
-        def put(streamed: bool) -> Callable[[], None]:
-            def rows_of_block() -> None:
-                for k, row in enumerate(rows):
-                    place_of_row = f.at(place, f.multiply("%target_stride", k)) if k else place
-                    store(f, passes.number, row, place_of_row, passes.target, self.lanes, streamed, divisor)
-
-            return rows_of_block
-
-        if not passes.streamed:
-            put(False)()
-            return
-        address = f.value(f"ptrtoint ptr {place} to i64")
-        either = f.value(f"or i64 {address}, %target_stride")
-        misaligned = f.value(f"and i64 {either}, {self.lanes * passes.target.bytes - 1}")
-        f.either(f.value(f"icmp eq i64 {misaligned}, 0"), put(True), put(False))
+        where = (place, "%target_stride", passes.target, self.lanes)
+        store_rows(f, passes.number, rows, *where, passes.streamed, divisor)
 
     def factor(self, index: int, number: str) -> Value:
         """Emit the factor of a sum over windows in all lanes."""

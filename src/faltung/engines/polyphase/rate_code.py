@@ -237,7 +237,7 @@ class _RateWriter:
     def inside(self, x: Value, width: Value) -> Value:
         """Emit the column at which a vector begins that ends inside a row, if the row is no shorter than a vector."""
         f = self.f
-        return f.call("llvm.smax.i64", "i64", ("i64", f.smaller(x, f.subtract(width, self.lanes))), ("i64", "0"))
+        return f.larger(f.smaller(x, f.subtract(width, self.lanes)), "0")
 
     def across(self, between: Value, place: Value, rows: Value, width: Value, step: Value) -> None:
         """Emit the pass across the columns of a strip, and store its outputs."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from faltung.engines.channels.gathered_planes import first_lanes, load_some, store_some
 from faltung.engines.polyphase.rate_sums import RatePass
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import Sample, load, splat, store
+from faltung.jit.samples import Sample, broadcast, load, multiply_add, store
 
 __all__ = ["RateDescription", "RateStores", "staged_bytes"]
 
@@ -79,8 +79,7 @@ class RateStores:
         self.size, self.type = self.sample.bytes, vector(rates.number, rates.lanes)
         self.factor = ""
         if rates.beside:
-            factor = f.value(f"load {rates.number}, ptr {board['factor']}, align {self.size}, !invariant.load !0")
-            self.factor = splat(f, factor, rates.number, rates.lanes)
+            self.factor = broadcast(f, board["factor"], rates.number, rates.lanes)
 
     def put(self, lines: list[Value], place: Value, rows: Value, width: Value, step: Value) -> None:
         """Emit stores of a square block, of which the target has so many rows and columns."""
@@ -127,8 +126,7 @@ class RateStores:
                 known = load_some(f, number, other, mask, "zeroinitializer", lanes)
             else:
                 known = load(f, other, self.sample, number, lanes)
-            name = f"llvm.fmuladd.v{lanes}{'f32' if number == 'float' else 'f64'}"
-            line = f.call(name, self.type, (self.type, line), (self.type, self.factor), (self.type, known))
+            line = multiply_add(f, number, lanes, line, self.factor, known)
         if width:
             store_some(f, number, line, place, width, lanes)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import splat
+from faltung.jit.samples import broadcast, multiply_add
 
 __all__ = ["RatePass", "RateSums"]
 
@@ -117,11 +117,8 @@ class RateSums:
 
     def coefficient(self, place: Value) -> Value:
         """Emit the load of a tap into all lanes."""
-        number = self.number
-        scalar = self.f.value(f"load {number}, ptr {place}, align {self.size}, !invariant.load !0")
-        return splat(self.f, scalar, number, self.lanes)
+        return broadcast(self.f, place, self.number, self.lanes)
 
     def multiply_add(self, a: Value, b: Value, total: Value) -> Value:
         """Emit ``a * b + total``."""
-        name = f"llvm.fmuladd.v{self.lanes}{'f32' if self.number == 'float' else 'f64'}"
-        return self.f.call(name, self.type, (self.type, a), (self.type, b), (self.type, total))
+        return multiply_add(self.f, self.number, self.lanes, a, b, total)

@@ -158,7 +158,7 @@ def join_function(join: Join, target: Target) -> Callable[..., int]:
 
     f.loop(0, "%height", 1, row)
     if streamed:
-        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
+        f.fence()
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return compile_function(module(f), "join", ctypes_of(_JOIN), target)
 

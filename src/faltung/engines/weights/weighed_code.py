@@ -20,7 +20,7 @@ from faltung.engines.guard import Guard
 from faltung.engines.weights.normalise import filled, scaled
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
-from faltung.jit.samples import Sample, load, splat, store
+from faltung.jit.samples import Sample, aligned_column, load, multiply_add, splat, store_rows
 from faltung.jit.target import Target
 
 __all__ = ["WeighedSums", "weighing_function"]
@@ -114,7 +114,7 @@ def weighing_function(code: WeighedSums, target: Target) -> Callable[..., int]:
 
     f.loop(0, "%slices", 1, one_slice)
     if code.streamed:
-        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
+        f.fence()
     f.do(f"ret i32 {guard.give_back('0') if guard else '0'}")
     return compile_function(module(f), "weighed", ctypes_of(_PARAMETERS), target)
 
@@ -167,14 +167,11 @@ class _WeighingWriter:
             line = f.at(source, f.multiply(row, "%source_stride"))
             flags = f.at(mask, f.multiply(row, "%mask_stride"))
             target_line = f.at(target, f.multiply(row, "%target_stride"))
-            first = "0"
-            if streamed:  # all blocks but the first and the last begin with an aligned vector
-                address = f.value(f"ptrtoint ptr {target_line} to i64")
-                places = f.value(f"udiv i64 {f.subtract('-1', address)}, {code.target.bytes}")
-                first = f.subtract(f.value(f"and i64 {places}, {lanes - 1}"), lanes - 1)
+            # If streamed, all blocks but the first and the last begin with an aligned vector.
+            first = aligned_column(f, target_line, code.target, lanes) if streamed else "0"
 
             def block(column: Value, _: list[Value]) -> list[Value]:
-                column = f.call("llvm.smax.i64", "i64", ("i64", f.smaller(column, last_column)), ("i64", "0"))
+                column = f.larger(f.smaller(column, last_column), "0")
                 place = f.at(line, f.multiply(column, code.source.bytes))
                 sums = self.sums(rows, lanes, place, f.at(flags, self.in_mask(column)))
                 if self.guard:
@@ -182,7 +179,8 @@ class _WeighingWriter:
                     first = 2 if code.signs is not None and code.fills else 0
                     self.guard.note(sums[first :: self.count], lanes)
                 place = f.at(target_line, f.multiply(column, code.target.bytes))
-                self.write(self.results(sums, lanes), lanes, place, streamed)
+                results = self.results(sums, lanes)
+                store_rows(f, code.number, results, place, "%target_stride", code.target, lanes, streamed)
                 return []
 
             f.loop(first, "%width", lanes, block)
@@ -217,7 +215,6 @@ class _WeighingWriter:
         """
         f, code = self.f, self.code
         _, tap_rows, columns = code.shape
-        kind, multiply_add = vector(code.number, lanes), self.multiply_add(lanes)
         sums = ["0.0" if lanes == 1 else "zeroinitializer"] * (self.count * rows)
         for panel, source_row, column in itertools.product(
             *map(range, (code.shape[0], rows + tap_rows - 1, columns))
@@ -246,7 +243,7 @@ class _WeighingWriter:
                     weighed = at + (2 if signs[index] > 0 else 3)
                     products += [(at + 1, magnitude)] if signs[index] == self.rarer else []
                 for k, factor in products:
-                    sums[k] = f.call(multiply_add, kind, (kind, x), (kind, factor), (kind, sums[k]))
+                    sums[k] = multiply_add(f, code.number, lanes, x, factor, sums[k])
                 sums[weighed] = self.added(sums[weighed], magnitude, there, lanes, present=True)
         return self.of_both_signs(sums, lanes) if code.fills else sums
 
@@ -272,19 +269,13 @@ class _WeighingWriter:
             results.append(f.value(f"fsub {kind} {missing}, {other}"))
         return results
 
-    def multiply_add(self, lanes: int) -> str:
-        """Name the function that multiplies and adds vectors."""
-        suffix = "f32" if self.code.number == "float" else "f64"
-        return f"llvm.fmuladd.{suffix if lanes == 1 else f'v{lanes}{suffix}'}"
-
     def row(
         self, sums: list[Value], source_row: int, lanes: int, line: Value, flags: Value, taps: Value
     ) -> list[Value]:
         """Emit the sums over one source row, for the output rows that it belongs to."""
         f, code = self.f, self.code
         _, tap_rows, columns = code.shape
-        kind = vector(code.number, lanes)
-        multiply_add, count = self.multiply_add(lanes), self.count
+        kind, count = vector(code.number, lanes), self.count
         users = [row for row in range(len(sums) // count) if 0 <= source_row - row < tap_rows]
         chosen = [count * row + k for row in users for k in range(count)]
 
@@ -299,11 +290,11 @@ class _WeighingWriter:
                 index = (source_row - row) * columns
                 coefficient = self.constant(tap, index, lanes)
                 magnitude = self.constant(tap, index + code.shape[0] * tap_rows * columns, lanes)
-                following.append(f.call(multiply_add, kind, (kind, x), (kind, coefficient), (kind, value)))
+                following.append(multiply_add(f, code.number, lanes, x, coefficient, value))
                 following.append(self.added(weight, magnitude, there, lanes, present=True))
                 if others:
                     mean, missing = others
-                    following.append(f.call(multiply_add, kind, (kind, x), (kind, magnitude), (kind, mean)))
+                    following.append(multiply_add(f, code.number, lanes, x, magnitude, mean))
                     following.append(self.added(missing, coefficient, there, lanes, present=False))
             return following
 
@@ -322,7 +313,7 @@ class _WeighingWriter:
         f, kind = self.f, vector(self.code.number, lanes)
         if self.code.graded:
             share = there if present else f.value(f"fsub {kind} {splat(f, '1.0', self.code.number, lanes)}, {there}")
-            return f.call(self.multiply_add(lanes), kind, (kind, share), (kind, tap), (kind, total))
+            return multiply_add(f, self.code.number, lanes, share, tap, total)
         more = f.value(f"fadd {kind} {total}, {tap}")
         yes, no = (more, total) if present else (total, more)
         return f.value(f"select {vector('i1', lanes)} {there}, {kind} {yes}, {kind} {no}")
@@ -369,26 +360,6 @@ class _WeighingWriter:
     def totals(self, lanes: int) -> list[Value]:
         """Emit the sums of the positive taps, and of the magnitudes of the negative ones."""
         return [self.constant("%taps", self.behind + k, lanes) for k in range(2)]
-
-    def write(self, results: list[Value], lanes: int, target: Value, streamed: bool) -> None:
-        """Emit the store of one vector for each row, past the cache if all of them are aligned."""
-        f, code = self.f, self.code
-
-        def rows(past_the_cache: bool) -> Callable[[], None]:
-            def put() -> None:
-                for row, result in enumerate(results):
-                    place = f.at(target, f.multiply("%target_stride", row)) if row else target
-                    store(f, code.number, result, place, code.target, lanes, past_the_cache)
-
-            return put
-
-        if not streamed:
-            rows(False)()
-            return
-        address = f.value(f"ptrtoint ptr {target} to i64")
-        either = f.value(f"or i64 {address}, %target_stride")
-        misaligned = f.value(f"and i64 {either}, {lanes * code.target.bytes - 1}")
-        f.either(f.value(f"icmp eq i64 {misaligned}, 0"), rows(True), rows(False))
 
 
 def _in_rows(sums: list[Value], count: int) -> list[list[Value]]:

@@ -35,7 +35,7 @@ def _each_run(writer: TileWriter, first: Value, count: Value, body: Run) -> None
 
     def one(line: Value, _: list[Value]) -> list[Value]:
         begin = f.multiply(line, board["tile_columns"])
-        start = f.call("llvm.smax.i64", "i64", ("i64", begin), ("i64", first))
+        start = f.larger(begin, first)
         end = f.smaller(f.add(begin, board["tile_columns"]), stop)
         image, row = f.divide(line, board["tile_rows"])
         body(image, row, f.subtract(start, begin), f.subtract(end, start), f.subtract(start, first))
@@ -97,7 +97,7 @@ def _gather(writer: TileWriter, start: Value, channel: Value, top: Value, left: 
     position = f.add(left, board["first_column"])
     # Columns of the run that are in the array: from `begin` on, before `end`.
     begin, end = (
-        f.smaller(f.call("llvm.smax.i64", "i64", ("i64", edge), ("i64", "0")), columns)
+        f.smaller(f.larger(edge, "0"), columns)
         for edge in (f.subtract("0", position), f.subtract(board["columns"], position))
     )
     buffer = f.at(board["scratch"], board["buffer_place"])

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from faltung.engines.winograd.minimal_filter import MinimalFilter
 from faltung.jit.ir import Function, Value, vector
+from faltung.jit.samples import multiply_add
 
 __all__ = ["Transform", "VectorNumbers", "in_two_axes"]
 
@@ -31,8 +32,6 @@ class VectorNumbers:
     def __init__(self, f: Function, number: str, lanes: int) -> None:
         self._f, self._number, self._lanes = f, number, lanes
         self.type = vector(number, lanes)
-        short = "f32" if number == "float" else "f64"
-        self.multiply_add_name = f"llvm.fmuladd.{short if lanes == 1 else f'v{lanes}{short}'}"
 
     def constant(self, factor: Fraction) -> Value:
         """Return a vector of equal numbers, which is exact in binary."""
@@ -55,8 +54,7 @@ class VectorNumbers:
 
     def fused(self, a: Value, b: Value, c: Value) -> Value:
         """Emit a b + c."""
-        pairs = ((self.type, a), (self.type, b), (self.type, c))
-        return self._f.call(self.multiply_add_name, self.type, *pairs)
+        return multiply_add(self._f, self._number, self._lanes, a, b, c)
 
 
 def in_two_axes(
