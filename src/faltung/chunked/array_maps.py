@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.chunked.multiscales import NamedAxis
-from faltung.chunked.portions import Portion
+from faltung.chunked.portions import Portion, unit_counts
 from faltung.chunked.streaming import PortionStream
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
 from faltung.errors import ArgumentError
@@ -129,7 +129,7 @@ def write_npy(
 ) -> None:
     """Write the result of a stream to a file, whole or not at all."""
     shape = stream.shape[::-1] if transposed else stream.shape
-    counts = tuple(-(-length // size) for length, size in zip(stream.shape, stream.unit, strict=True))
+    counts = unit_counts(stream.shape, stream.unit)
     check_fits(math.prod(counts))
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": transposed, "shape": shape}
     with new_file(path, "out") as temporary, open(temporary, "wb") as file:

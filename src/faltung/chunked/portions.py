@@ -18,7 +18,7 @@ from faltung.ground.extended import Region
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Portion", "Portions", "box_of_bytes", "pieces_of", "slices_of"]
+__all__ = ["Portion", "Portions", "box_of_bytes", "pieces_of", "slices_of", "unit_counts"]
 
 
 class Portion(NamedTuple):
@@ -68,7 +68,7 @@ class Portions:
     @property
     def counts(self) -> tuple[int, ...]:
         """Number of units along each axis."""
-        return tuple(-(-length // size) for length, size in zip(self.shape, self.unit, strict=True))
+        return unit_counts(self.shape, self.unit)
 
     def left(self, done: NDArray[np.bool_]) -> Iterator[Portion]:
         """Yield what is not done: whole portions, or single units of those that are done in part."""
@@ -88,6 +88,17 @@ class Portions:
             for (start, stop), size, length in zip(spans, self.unit, self.shape, strict=True)
         )
         return Portion(region, tuple(itertools.product(*(range(*span) for span in spans))))
+
+
+def unit_counts(shape: Sequence[int], unit: Sequence[int]) -> tuple[int, ...]:
+    """Return the number of units along each axis.
+
+    Examples
+    --------
+    >>> unit_counts((5, 4), (2, 2))
+    (3, 2)
+    """
+    return tuple(-(-length // size) for length, size in zip(shape, unit, strict=True))
 
 
 def box_of_bytes(unit: Sequence[int], shape: Sequence[int], itemsize: int, most: float) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.chunked.journal import JOURNAL, Journal, JournalState, check_same, make_durable, read_journal
-from faltung.chunked.portions import Portion, slices_of
+from faltung.chunked.portions import Portion, slices_of, unit_counts
 from faltung.chunked.zarr_layout import ZarrLayout, create_array
 from faltung.chunked.zarr_source import is_zarr, open_zarr
 from faltung.errors import ArgumentError, ArgumentTypeError
@@ -189,7 +189,7 @@ class ZarrSink:
         self._folder = folder
         self._folders: set[Path] = set()
         self._pool = ThreadPoolExecutor(_SYNCED_AT_ONCE, "faltung-sync")
-        counts = tuple(-(-length // size) for length, size in zip(shape, layout.unit, strict=True))
+        counts = unit_counts(shape, layout.unit)
         check_fits(math.prod(counts))
         folder.mkdir(exist_ok=True)
         self.journal = Journal(folder, settings, counts)

@@ -17,7 +17,7 @@ import numpy as np
 
 from faltung.chunked.array_maps import RawArray
 from faltung.chunked.multiscales import NamedAxis
-from faltung.chunked.portions import Portion, slices_of
+from faltung.chunked.portions import Portion, slices_of, unit_counts
 from faltung.chunked.streaming import PortionStream, Progress
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
 from faltung.errors import ArgumentError, MissingExtraError
@@ -186,14 +186,13 @@ def write_streamed(
         for region in _parts_in_order(portion, part):
             handover.put(_padded(outputs[slices_of(region, portion.region)], part, picture, tiled))
 
-    counts = tuple(-(-length // size) for length, size in zip(source.shape, unit, strict=True))
     with quiet(), new_file(path, option) as temporary:
         writer = threading.Thread(
             target=handover.consume, args=(lambda parts: write_tiff(temporary, [picture], parts),)
         )
         writer.start()
         try:
-            stream.run(write, np.zeros(counts, bool), memory, workers, progress)
+            stream.run(write, np.zeros(unit_counts(source.shape, unit), bool), memory, workers, progress)
             handover.put(None)
         finally:
             handover.end()
