@@ -5,7 +5,7 @@ From a function and its derivatives, `differentiable` makes all four forms, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -15,12 +15,18 @@ from torch.utils.flop_counter import register_flop_formula
 __all__ = ["are_plain", "differentiable"]
 
 _KINDS = (torch.Tensor, torch.nn.Parameter)
+# Names of their own, since every call of a layer asks.
+_dispatch_keys, _mode_count = torch._C._dispatch_keys, torch._C._len_torch_dispatch_stack
+_is_transformed = torch._C._are_functorch_transforms_active
 _KEYS = torch._C.DispatchKey
 #: Tensors whose values are not those in memory: they are negated or conjugated when they are read, or are one of many
 #: (those of the older vmap behind ``is_grads_batched``), or there are none (the device ``meta``).
 _STRANGE = torch._C.DispatchKeySet(_KEYS.Meta).raw_repr() & ~torch._C.DispatchKeySet(_KEYS.CPU).raw_repr()
 for _key in (_KEYS.Negative, _KEYS.Conjugate, _KEYS.AutogradOther):
     _STRANGE |= torch._C.DispatchKeySet(_key).raw_repr()
+#: What torch makes of a call besides numbers and gradients: a graph, for which there is a registered operator, or a
+#: derivative or a map by the rules of a function.
+_GRAPH, _RULES = "graph", "rules"
 
 
 def differentiable(
@@ -76,18 +82,16 @@ def differentiable(
         one. It is called where a graph is made. The transforms of torch.func, and tangents, need a function that
         has rules for them.
         """
-        if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        given = arguments[:tensors]
+        asked = _asked_of(given)
+        if asked == _GRAPH:
             return registered(*arguments)  # type: ignore[no-any-return]
-        differentiated = False
-        for x in arguments[:tensors]:
-            if x is not None:
-                if type(x) not in _KINDS or torch._C._dispatch_keys(x).raw_repr() & _STRANGE:
-                    return registered(*arguments)  # type: ignore[no-any-return]
-                differentiated |= x.requires_grad
-        if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        if asked == _RULES:
             return anywhere.apply(*arguments)  # type: ignore[no-any-return]
-        if differentiated and torch.is_grad_enabled():
-            return with_gradients.apply(*arguments)  # type: ignore[no-any-return]
+        if torch.is_grad_enabled():
+            for x in given:
+                if x is not None and x.requires_grad:
+                    return with_gradients.apply(*arguments)  # type: ignore[no-any-return]
         return do(*arguments)
 
     call.__doc__ = do.__doc__
@@ -96,14 +100,17 @@ def differentiable(
 
 def are_plain(*tensors: torch.Tensor | None) -> bool:
     """Whether torch asks for nothing but the numbers of a result, if these tensors need no gradient."""
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state():
-        return False
-    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
-        return False
+    return not (_asked_of(tensors) or torch._C._get_tracing_state())
+
+
+def _asked_of(tensors: Iterable[torch.Tensor | None]) -> str:
+    """Return what torch makes of a call besides numbers and gradients: `_GRAPH`, `_RULES`, or an empty string."""
+    if torch.compiler.is_compiling() or _mode_count():
+        return _GRAPH
     for x in tensors:
-        if x is not None and (type(x) not in _KINDS or torch._C._dispatch_keys(x).raw_repr() & _STRANGE):
-            return False
-    return True
+        if x is not None and (type(x) not in _KINDS or _dispatch_keys(x).raw_repr() & _STRANGE):
+            return _GRAPH
+    return _RULES if _is_transformed() or forward_ad._current_level >= 0 else ""
 
 
 def _named(name: str) -> Any:
