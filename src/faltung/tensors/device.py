@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import cache
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -84,7 +85,6 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
 
 def _time(run: Callable[[], object], device: torch.device) -> float:
     """Return the seconds of the fastest of a few calls."""
-    import time
 
     def wait() -> None:
         if device.type == "cuda":
@@ -94,9 +94,9 @@ def _time(run: Callable[[], object], device: torch.device) -> float:
     best, count = math.inf, _TOGETHER if device.type == "cuda" else 1
     for _ in range(_RUNS):
         wait()
-        start = time.perf_counter()
+        start = perf_counter()
         for _ in range(count):
             run()
         wait()
-        best = min(best, (time.perf_counter() - start) / count)
+        best = min(best, (perf_counter() - start) / count)
     return best

@@ -122,7 +122,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: object = None) -> None:
 def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     (taps,) = ctx.saved_tensors
     if 0 in c.shape:
-        return c.new_zeros(ctx.shape), *[None] * 11
+        return c.new_zeros(ctx.shape), None, *[None] * len(ctx.rest)
     origin, axes, first, stop, mode, _cval, method, accuracy, workers, key = ctx.rest
     sizes = taps.shape
     low, high, modes = [], [], by_axis(mode, len(axes))
@@ -133,17 +133,15 @@ def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
         low.append(edges[0])
         high.append(edges[1])
     key = key.removesuffix(_FLIPPED) if key.endswith(_FLIPPED) else key + _FLIPPED
-    flipped, lag_zero = (
-        taps.flip([*range(taps.ndim)]),
-        [size - 1 - at for size, at in zip(sizes, origin, strict=True)],
-    )
+    flipped = taps.flip([*range(taps.ndim)])
+    lag_zero = [size - 1 - at for size, at in zip(sizes, origin, strict=True)]
     region = [[n - a for n, a in zip(edge, first, strict=True)] for edge in (low, high)]
     how = ("constant", 0.0, method, accuracy, workers, key)
     extended = linear(c, flipped, lag_zero, axes, *region, *how)
     order = [axis for axis in range(c.ndim) if axis not in axes] + [*axes]
     lengths = [ctx.shape[axis] for axis in axes]
     folded = fold(extended.permute(order), low, lengths, modes)
-    return folded.permute(np.argsort(order).tolist()), *[None] * 11
+    return folded.permute(np.argsort(order).tolist()), None, *[None] * len(ctx.rest)
 
 
 def _jvp(ctx: Any, x: torch.Tensor, *_: None) -> torch.Tensor:

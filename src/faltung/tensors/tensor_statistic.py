@@ -51,8 +51,15 @@ def local_statistic(
     present, weights = present_samples([z.real, z.imag] if z.is_complex() else [z], valid, question.missing)
     centre = _centre(z.detach(), present, question.axes)
     z = torch.where(present, z - centre, 0)
-    how = Options(options.reflected, question.modes, 0.0, options.shape, question.axes, None, *_steps(question))
-    how = how._replace(accuracy="pointwise" if question.missing.applies else "norm")
+    how = Options(
+        options.reflected,
+        mode=question.modes,
+        shape=options.shape,
+        axes=question.axes,
+        stride=question.stride,
+        dilation=question.dilation,
+        accuracy="pointwise" if question.missing.applies else "norm",
+    )
     sums = _Moments(lambda samples, taps: convolve(samples, taps, how), kernel, question, centre, statistic.pseudo)
     total, mean, second = sums.of(z, weights)
     least = question.missing.min_weight * (1 - 1e-12) * float(kernel.taps.sum())
@@ -112,19 +119,13 @@ def _square(z: torch.Tensor, pseudo: bool) -> torch.Tensor:
     return z.real**2 + z.imag**2 if z.is_complex() and not pseudo else z * z
 
 
-def _steps(question: Question) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return question.stride, question.dilation
-
-
 def _centre(z: torch.Tensor, present: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
     """Return a constant for each item of the batch that is close to the mean of its samples."""
     usable = present & torch.isfinite(z)
-    first = torch.where(usable, z, 0).sum(axes, keepdim=True) / usable.sum(axes, keepdim=True).clamp(min=1)
+    mean = torch.where(usable, z, 0).sum(axes, keepdim=True) / usable.sum(axes, keepdim=True).clamp(min=1)
+    if z.is_complex():
+        return mean
     # Where all samples are equal, so is the constant, which the mean is only up to rounding.
-    lowest = torch.where(usable, z.real, math.inf).amin(axes, keepdim=True)
-    highest = torch.where(usable, z.real, -math.inf).amax(axes, keepdim=True)
-    return (
-        torch.where((lowest == highest) & torch.isfinite(lowest), lowest.to(z.dtype), first)
-        if not z.is_complex()
-        else first
-    )
+    lowest = torch.where(usable, z, math.inf).amin(axes, keepdim=True)
+    highest = torch.where(usable, z, -math.inf).amax(axes, keepdim=True)
+    return torch.where((lowest == highest) & torch.isfinite(lowest), lowest, mean)
