@@ -40,6 +40,20 @@ class Target:
         """Return the lanes of a register for ``float`` or ``double``."""
         return self.vector_bytes // (4 if number == "float" else 8)
 
+    def fitting_lanes(self, number: str, count: int, least: int = 1) -> int:
+        """Return the lanes of vectors for `count` numbers: half or less of a register, if most of it would be empty.
+
+        Examples
+        --------
+        >>> target = Target("x86-64", 64, 32)
+        >>> target.lanes("float"), target.fitting_lanes("float", 9), target.fitting_lanes("float", 8)
+        (16, 16, 8)
+        """
+        lanes = self.lanes(number)
+        while lanes > least and 2 * count <= lanes:
+            lanes //= 2
+        return lanes
+
 
 def host() -> Target:
     """Return the processor of this machine; ``FALTUNG_VECTOR_BITS`` (128, 256 or 512) overrides the vector width."""

@@ -81,7 +81,8 @@ class _SingleCode:
         self._is_across = _across(layer, source, other, number)
         _, rows, columns = self._axes
         self._size = rows.size, columns.size
-        self._lanes = _lanes(layer.groups if self._is_across else columns.outputs, number)
+        self._kind = "float" if number == np.float32 else "double"
+        self._lanes = host().fitting_lanes(self._kind, layer.groups if self._is_across else columns.outputs, 2)
         self._block = single_block(
             (rows.outputs, columns.outputs),
             1 if self._is_across else self._lanes,
@@ -154,7 +155,7 @@ class _SingleCode:
         code = Depthwise(
             gradient=self._gradient,
             across=self._is_across,
-            number="float" if self._number == np.float32 else "double",
+            number=self._kind,
             lanes=self._lanes,
             block=self._block,
             size=self._size,
@@ -248,14 +249,6 @@ _codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool], _
 def _code(*key: Any) -> _SingleCode:
     code = _codes.get(key)
     return code or _codes.get_or_make(key, lambda: _SingleCode(*key), attrgetter("nbytes"))
-
-
-def _lanes(count: int, number: np.dtype[Any]) -> int:
-    """Numbers of a vector, of which no more than half are empty if a shorter vector exists."""
-    lanes = host().lanes("float" if number == np.float32 else "double")
-    while lanes > 2 and 2 * count <= lanes:
-        lanes //= 2
-    return lanes
 
 
 def correlate_singly(

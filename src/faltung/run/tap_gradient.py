@@ -44,7 +44,8 @@ class TapGradientCode:
     def __init__(self, layer: Layer, source: MemoryLayout, gradient: MemoryLayout, number: np.dtype[Any]) -> None:
         self._axes, (self._source, self._gradient) = in_three_axes(layer.axes, source, gradient)
         self._layer, self._number = layer, number
-        self._lanes = _lanes(self._axes[2].outputs, number)
+        self._kind = "float" if number == np.float32 else "double"
+        self._lanes = host().fitting_lanes(self._kind, self._axes[2].outputs)
         self._block = self._choose_block()
         self._tile = self._choose_tile()
         self._source_tables = self._tables_of_source()
@@ -120,7 +121,7 @@ class TapGradientCode:
             columns=across,
             outputs=outputs,
             step=self._axes[2].dilation,
-            number="float" if self._number == np.float32 else "double",
+            number=self._kind,
             lanes=self._lanes,
             gathered=(self._source_tables.gathered, self._gradient_tables.gathered),
         )
@@ -188,14 +189,6 @@ class TapGradientCode:
 _codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any]], TapGradientCode] = Bounded(
     MOST_LAYERS, MOST_BYTES
 )
-
-
-def _lanes(columns: int, number: np.dtype[Any]) -> int:
-    """Numbers of a vector: as many as a register holds, unless more than half of them would be empty."""
-    lanes = host().lanes("float" if number == np.float32 else "double")
-    while lanes > 1 and 2 * columns <= lanes:
-        lanes //= 2
-    return lanes
 
 
 def _starts(size: int, block: int) -> NDArray[np.int64]:

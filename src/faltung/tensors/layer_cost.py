@@ -181,7 +181,7 @@ def _singles(layer: Layer, part: str, channels_last: bool) -> float:
     """Return the time of a multiply-add of single channels, as a multiple of one where every vector is full."""
     axis = layer.axes[-1]
     count = layer.groups if channels_last else axis.length if part == "adjoint" else axis.outputs
-    lanes = _lanes(count, host().lanes("float"))
+    lanes = host().fitting_lanes("float", count)
     if channels_last and layer.taps <= HELD:  # so few that torch's layer, whose gradients are one call, is faster
         return 4.6
     times = 1.4 + 4 / layer.taps + (0.8 if part == "taps" and layer.taps > HELD else 0.0)
@@ -218,7 +218,7 @@ def _direct_taps(layer: Layer) -> float:
     """Return the same for the gradient with respect to the taps, with the loads of each register block."""
     height, columns = _height(layer), layer.axes[-1]
     rows = layer.axes[-2] if len(layer.axes) > 1 else columns
-    lanes = _lanes(columns.outputs, host().lanes("float"))
+    lanes = host().fitting_lanes("float", columns.outputs)
     vectors = -(-columns.outputs // lanes)
     down, across, outputs = reduction_block(layer.outs, rows.size, columns.size, height, vectors, host().registers)
     loads = (2.0 * across + down * outputs) / (down * across * outputs)
@@ -232,12 +232,6 @@ def _direct_taps(layer: Layer) -> float:
 
 def _height(layer: Layer) -> int:
     return layer.axes[-2].outputs if len(layer.axes) > 1 else 1
-
-
-def _lanes(width: int, lanes: int) -> int:
-    while lanes > 1 and 2 * width <= lanes:
-        lanes //= 2
-    return lanes
 
 
 def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:

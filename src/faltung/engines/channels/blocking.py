@@ -37,9 +37,7 @@ def blocking(outs: int, height: int, width: int, taps: int, number: str, target:
     >>> blocking(64, 1024, 1024, 7, "float", Target("x86-64", 64, 32))
     Blocking(outputs=2, rows=3, vectors=4, lanes=16)
     """
-    lanes = target.lanes(number)
-    while lanes > 1 and 2 * width <= lanes:
-        lanes //= 2
+    lanes = target.fitting_lanes(number, width)
     room = 24 if target.registers == 32 else 12
     across = -(-width // lanes)
     best, least = Blocking(1, 1, 1, lanes), float("inf")
