@@ -15,10 +15,9 @@ from faltung.planning.channel_plan import MOST_AXES, ChannelPlan
 from faltung.planning.machine import current
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
-from faltung.planning.rate_passes import RatePasses
 from faltung.run.gathering import address_of
 from faltung.run.layer_run import correlate_channels
-from faltung.run.rate_run import RateRunner
+from faltung.run.rate_run import RateRunner, rate_runner
 from faltung.run.tables import memory_layout
 from faltung.run.tiled_layer import correlate_in_tiles
 from faltung.run.wide_range import mend
@@ -63,8 +62,7 @@ class ChannelRunner:
 
     @lazy
     def _passes(self) -> RateRunner | None:
-        polyphase = self._plan.passes if self._plan.method == "polyphase" else None
-        return RateRunner(polyphase) if isinstance(polyphase, RatePasses) else None
+        return rate_runner(self._plan)
 
     @lazy
     def _taps(self) -> NDArray[Any]:
@@ -78,16 +76,16 @@ class ChannelRunner:
 
     def _in_tiles(self, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
         """Fill the target by Winograd's tiles; return whether it is within the bound."""
-        plan, axis = self._plan, self._plan.channel_axis
-        source = _merged(plan, x[np.newaxis] if axis is None else _moved_first(x, axis))
-        ordered = _ordered(plan, _many(plan, target))
+        plan = self._plan
+        source = _merged(plan, _ordered(plan, _channels_in(plan, x)))
+        ordered = _ordered(plan, _channels_out(plan, target))
         number = plan.problem.number
-        place = _merged(plan, _many(plan, target))
+        place = _merged(plan, ordered)
         if place.dtype != number or not np.may_share_memory(place, target):
             place = np.empty(place.shape, number)
-        many = worker_count(workers)
+        threads = worker_count(workers)
         samples = source.astype(number, copy=False)
-        within = correlate_in_tiles(plan.layer, samples, self._taps, None, place, plan.tile, many)
+        within = correlate_in_tiles(plan.layer, samples, self._taps, None, place, plan.tile, threads)
         if within and not np.may_share_memory(place, target):
             with np.errstate(over="ignore"):
                 ordered[...] = place.reshape(ordered.shape)
@@ -95,17 +93,17 @@ class ChannelRunner:
 
     def _direct(self, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
         """Fill the target; return whether all sums are finite, as far as can be told."""
-        plan, axis = self._plan, self._plan.channel_axis
-        source = _merged(plan, x[np.newaxis] if axis is None else _moved_first(x, axis))
-        ordered = _ordered(plan, _many(plan, target))
-        place = _merged(plan, _many(plan, target))
+        plan = self._plan
+        source = _merged(plan, _ordered(plan, _channels_in(plan, x)))
+        ordered = _ordered(plan, _channels_out(plan, target))
+        place = _merged(plan, ordered)
         in_place = np.may_share_memory(place, target)
         if not in_place:  # no single stride leads from image to image: the result is copied later
             place = np.empty(place.shape, place.dtype)
         addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
         divisors = plan.whole.divisors if plan.whole else None
-        many = worker_count(workers)
-        finite = correlate_channels(plan.layer, *addresses, self._taps, workers=many, divisors=divisors)
+        threads = worker_count(workers)
+        finite = correlate_channels(plan.layer, *addresses, self._taps, workers=threads, divisors=divisors)
         if not in_place:
             ordered[...] = place.reshape(ordered.shape)
         return finite
@@ -116,8 +114,13 @@ def _moved_first(array: NDArray[Any], axis: int) -> NDArray[Any]:
     return array.transpose((axis, *range(axis), *range(axis + 1, array.ndim)))
 
 
-def _many(plan: ChannelPlan, target: NDArray[Any]) -> NDArray[Any]:
-    """Return a result with its channels first."""
+def _channels_in(plan: ChannelPlan, x: NDArray[Any]) -> NDArray[Any]:
+    """Return samples, or which of them are valid, with the channels first."""
+    return x[np.newaxis] if plan.channel_axis is None else _moved_first(x, plan.channel_axis)
+
+
+def _channels_out(plan: ChannelPlan, target: NDArray[Any]) -> NDArray[Any]:
+    """Return a result with the channels first."""
     if plan.channel_axis is not None:
         return _moved_first(target, plan.channel_axis)
     return target if plan.new_axis else target[np.newaxis]
@@ -130,34 +133,30 @@ def _ordered(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
     return channels_first.transpose([*batch, 0, *spatial])
 
 
-def _merged(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
+def _merged(plan: ChannelPlan, ordered: NDArray[Any]) -> NDArray[Any]:
     """Merge all axes of the batch into one, which may take a copy."""
-    ordered = _ordered(plan, channels_first)
     count = len(plan.batch)
     return ordered.reshape((math.prod(ordered.shape[:count]), *ordered.shape[count:]))
 
 
 def _apart(
-    plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None, mask: NDArray[Any] | None
+    plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None, valid: NDArray[Any] | None
 ) -> None:
     """Fill the target with sums of channels, each filtered by its kernel."""
-    axis, bank = plan.channel_axis, plan.bank
+    bank = plan.bank
     ins, outs = bank.in_channels, bank.out_channels // plan.question.groups
-    many = _many(plan, target)
-    channels = x[np.newaxis] if axis is None else _moved_first(x, axis)
-    masks: Any = [None] * len(channels)
-    if mask is not None:
-        masks = mask[np.newaxis] if axis is None else _moved_first(mask, axis)
-    every = [slice(None)] * (many.ndim - 1)
+    channels, results = _channels_in(plan, x), _channels_out(plan, target)
+    valids: Any = [None] * len(channels) if valid is None else _channels_in(plan, valid)
+    every = [slice(None)] * (results.ndim - 1)
     for place, step in zip(plan.alone(0, 0).problem.axes, plan.question.stride, strict=True):
         every[place] = slice(None, None, step)
-    for o, part in enumerate(many):
+    for o, part in enumerate(results):
         first = o // outs * ins
         total: Any = None
         for i in range(ins):
             run = plan.alone(o, i)
             whole = np.empty(run.result_shape, run.problem.result)
-            run.runner.run(np.ascontiguousarray(channels[first + i]), whole, workers, masks[first + i])
+            run.runner.run(np.ascontiguousarray(channels[first + i]), whole, workers, valids[first + i])
             outputs = whole[tuple(every)]
             if total is None:
                 total = outputs

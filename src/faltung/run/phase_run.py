@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from faltung.ground.lazy import lazy
 from faltung.planning.missing_rule import NOTHING_MISSING
-from faltung.planning.rate_passes import RatePasses
-from faltung.run.rate_run import RateRunner
+from faltung.run.rate_run import RateRunner, rate_runner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +26,7 @@ class PhaseRunner:
 
     @lazy
     def _passes(self) -> RateRunner | None:
-        polyphase = self._plan.passes if self._plan.method == "polyphase" else None
-        return RateRunner(polyphase) if isinstance(polyphase, RatePasses) else None
+        return rate_runner(self._plan)
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing, or its weight."""
@@ -36,7 +34,6 @@ class PhaseRunner:
             return
         plan = self._plan
         for phase, part in zip(plan.phases, plan.parts, strict=True):
-            present = (
-                None if part.problem.missing is NOTHING_MISSING else valid
-            )  # no sample is under a phase without taps
+            # No sample is under a phase without taps.
+            present = None if part.problem.missing is NOTHING_MISSING else valid
             part.runner.run(x, out[plan.place(phase.number)], workers, present)

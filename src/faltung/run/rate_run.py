@@ -25,7 +25,10 @@ from faltung.run.tables import MemoryLayout, Tables, memory_layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RateCode", "RateRunner"]
+    from faltung.planning.channel_plan import ChannelPlan
+    from faltung.planning.phase_plan import PhasePlan
+
+__all__ = ["RateCode", "RateRunner", "rate_runner"]
 
 #: Most memory layouts whose machine code a runner keeps.
 _MOST_CODES = 4
@@ -77,6 +80,12 @@ class RateRunner:
         rows = 1 if passes.row is None else array.shape[passes.row]
         columns = math.prod(array.shape[axis] for axis in passes.merged)
         return ordered.reshape(math.prod(array.shape[axis] for axis in passes.images), rows, columns)
+
+
+def rate_runner(plan: ChannelPlan | PhasePlan) -> RateRunner | None:
+    """Return what runs the passes of a plan; None if that is not its method."""
+    passes = plan.passes if plan.method == "polyphase" else None
+    return RateRunner(passes) if isinstance(passes, RatePasses) else None
 
 
 class RateCode:
