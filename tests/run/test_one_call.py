@@ -12,6 +12,7 @@ from scipy import ndimage
 import faltung as fa
 from faltung.engines.calls.team import _BUSY, team
 from faltung.planning import problem
+from faltung.run.filling import Plain
 from guarded import guarded
 
 rng = np.random.default_rng(7)
@@ -86,10 +87,8 @@ def test_only_the_tiles_with_infinities_are_computed_again(monkeypatch):
     clean = plan(x)
     x[3, 5], x[700, 1399], x[1200, 222] = np.inf, -np.inf, np.nan
     again = []
-    fill = type(plan.runner._read).__call__
-    monkeypatch.setattr(
-        type(plan.runner._read), "__call__", lambda self, tile, *more: (again.append(tile), fill(self, tile, *more))
-    )
+    fill = Plain.__call__
+    monkeypatch.setattr(Plain, "__call__", lambda self, tile, *more: (again.append(tile), fill(self, tile, *more)))
     found = plan(x, workers=2)
     tiles = [*plan.runner._tiles]
     assert 2 <= len(again) < len(tiles)

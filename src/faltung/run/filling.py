@@ -22,16 +22,16 @@ class Plain:
 
     Parameters
     ----------
-    in_array, in_scratch : list of BlockFunction
+    in_place, from_scratch : list of BlockFunction
         For source blocks in the array, and for those that were gathered.
     """
 
-    def __init__(self, in_array: Functions, in_scratch: Functions) -> None:
-        self._in_array, self._in_scratch = in_array, in_scratch
+    def __init__(self, in_place: Functions, from_scratch: Functions) -> None:
+        self._in_place, self._from_scratch = in_place, from_scratch
 
     def __call__(self, tile: Tile, block: SourceBlock, target: Output) -> None:
         """Fill a tile."""
-        target.fill(tile, self._in_array if block.in_array else self._in_scratch, block)
+        target.fill(tile, self._in_place if block.in_array else self._from_scratch, block)
 
 
 class WeighedApart:

@@ -82,9 +82,8 @@ class KernelRunner:
         target = Output(self._problem, out, self._strides_of(out))
         tiles = tiles if source.readable else self._gathered_tiles
         # The code is compiled here: later, every thread would begin by compiling it.
-        fill: Fill = self._read if source.readable else self._gathered
-        if self._problem.normalised:
-            fill = self._weighed(source, valid)
+        plain = self._in_place if source.readable else self._gathered
+        fill: Fill = self._weighed(plain, valid) if self._problem.normalised else plain
 
         def work(tile: Tile, _alive: object = (x, valid)) -> None:  # a helper may outlive an interrupted call
             fill(tile, source.block(tile), target)
@@ -98,7 +97,7 @@ class KernelRunner:
             mend(self._plan, x, out, workers, valid)
 
     @lazy
-    def _read(self) -> Plain:
+    def _in_place(self) -> Plain:
         """Fills tiles of an array that the engine can read as it is stored."""
         tiles = self._tiles
         in_place = self.prepared.in_place if tiles.some_inside else []
@@ -109,12 +108,12 @@ class KernelRunner:
         """Fills tiles whose source blocks are all gathered."""
         return Plain([], self.prepared.from_scratch)
 
-    def _weighed(self, source: Source, valid: NDArray[Any] | None) -> Fill:
+    def _weighed(self, plain: Plain, valid: NDArray[Any] | None) -> Fill:
         """Return what fills tiles of samples that may be missing."""
         mask = None if valid is None else self._mask(valid)
         if self.prepared.weighing:
             return WeighedAlong(self.prepared, self._missing, mask)
-        return WeighedApart(self.prepared, self._missing, mask, self._read if source.readable else self._gathered)
+        return WeighedApart(self.prepared, self._missing, mask, plain)
 
     def _strides_of(self, array: NDArray[Any]) -> Strides:
         """Return the strides of an array in the axes of the layout, from those of recent arrays if possible."""
