@@ -163,10 +163,10 @@ class Planned:
 
     # Checks the arguments of a call and runs the plan. It is set by `faltung.run.entry`, on a higher floor.
     execute: ClassVar[Callable[[Any, Any, Any, int | None, Any, Any], Any]]
-    # Checks and filters small arrays like the one before, all in machine code.
-    ready: Any = None
     # Makes the runner of a plan: its machine code and tables. It is set by the same module.
     make_runner: ClassVar[Callable[[Any], Any]]
+    # Checks and filters small arrays like the one before, all in machine code.
+    ready: Any = None
 
     def __call__(
         self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None, weights: Any = None

@@ -11,6 +11,7 @@ A block that is filtered where it is has neither `gather` in its table nor a gat
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ def _compile(
     parameters: tuple[tuple[str, str], ...], in_scratch: tuple[str, ...], gathered: bool, target: Target
 ) -> Any:
     f = Function("joined", _PARAMETERS)
-    entries = iter(range(1000))
+    entries = itertools.count()
 
     def entry(kind: str) -> Value:
         value = f.entry("%table", str(next(entries)))

@@ -97,7 +97,7 @@ def _choices(work: TileWork, lanes: int, workers: int, target: Target) -> Iterat
         panels = -(-across // vectors)
         most = (target.registers - 1 - vectors) // vectors  # a vector of U for each, and one of V
         for rows in [rows for rows in ROWS if rows <= min(most, work.tiles)]:
-            for tiles in _lengths(work, rows, workers):
+            for tiles in _lengths(work, rows):
                 for parts in sorted({min(parts, panels) for parts in (1, workers, 2 * workers)}):
                     part_panels = -(-panels // parts)
                     row = work.points * work.itemsize * tiles
@@ -109,7 +109,7 @@ def _choices(work: TileWork, lanes: int, workers: int, target: Target) -> Iterat
                     yield TileBlocks((rows, vectors), tiles, parts, part_panels, pass_panels)
 
 
-def _lengths(work: TileWork, rows: int, workers: int) -> list[int]:
+def _lengths(work: TileWork, rows: int) -> list[int]:
     """Return how many tiles an item may have: whole register blocks, and all items about as many."""
     most = min(-(-work.tiles // rows), -(-96 // rows))
     counts = {-(-work.tiles // (rows * times)) for times in range(1, most + 1)}
