@@ -18,7 +18,7 @@ from faltung.engines.base import Block, Job
 from faltung.engines.fourier import fourier_engine as fourier
 from faltung.engines.fourier.butterfly import frequencies, radices, twiddles
 from faltung.engines.fourier.fourier_engine import BEGIN, BLOCK, Fourier
-from faltung.engines.fourier.overlap import LARGEST_PLANE, SIZES, block_shape, choose_tiling, spread, transforms
+from faltung.engines.fourier.overlap import LARGEST_PLANE, SIZES, block_shape, choose_tiling, evenly, transforms
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import Function, module
 from faltung.jit.target import Target, host
@@ -419,7 +419,7 @@ def test_work_counts_what_the_blocks_take(extents, kernel, step):
     total = blocks = 0
     for start in itertools.product(*(range(0, extent, size) for extent, size in zip(extents, block, strict=True))):
         shape = [min(size, extent - first) for size, extent, first in zip(block, extents, start, strict=True)]
-        tiles = math.prod(len(spread(size, most)) for size, most in zip(shape, tiling.outputs, strict=True))
+        tiles = math.prod(len(evenly(size, most)) for size, most in zip(shape, tiling.outputs, strict=True))
         total += -(-tiles * step // 2)
         blocks += 1
     assert transforms(tiling, extents, step) == total
@@ -430,8 +430,8 @@ def test_work_counts_what_the_blocks_take(extents, kernel, step):
 
 
 def test_tiles_are_spread_evenly():
-    assert spread(10, 4) == [(0, 3), (3, 3), (6, 4)]
-    assert spread(8, 8) == [(0, 8)]
+    assert evenly(10, 4) == [(0, 3), (3, 3), (6, 4)]
+    assert evenly(8, 8) == [(0, 8)]
 
 
 # ---- parts -------------------------------------------------------------------------------------------------------

@@ -132,6 +132,11 @@ class Job:
     fixed_point: bool = False
 
     @property
+    def number(self) -> str:
+        """The number computed with, as LLVM calls it: ``float`` or ``double``."""
+        return "float" if self.taps.dtype == np.float32 else "double"
+
+    @property
     def divided(self) -> Division | None:
         """What becomes of sums when they are stored."""
         division = self.division

@@ -1,7 +1,9 @@
-"""Which rows are short, and where are the slices of a block? Facts that several engines share."""
+"""Which rows are short, how many tiles are there, where are the slices of a block? Facts that engines share."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,7 @@ from faltung.ground.bounded import Bounded
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KEPT", "MOST_KEPT", "has_short_rows", "slice_offsets"]
+__all__ = ["KEPT", "MOST_KEPT", "has_short_rows", "slice_offsets", "tile_count"]
 
 #: Samples of a row from which on gathering whole blocks always costs more than strips along the border.
 SHORT = 1024
@@ -37,6 +39,17 @@ def has_short_rows(job: Job, for_each: int) -> bool:
     """
     bytes_ = job.extents[-1] * job.step * job.source.itemsize
     return bool(bytes_ < min(SHORT * job.source.itemsize, for_each * job.taps.shape[-1]))
+
+
+def tile_count(extents: Sequence[int], tile: Sequence[int]) -> int:
+    """Return how many tiles cover all outputs.
+
+    Examples
+    --------
+    >>> tile_count((5, 4), (2, 4))
+    3
+    """
+    return math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))
 
 
 def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:

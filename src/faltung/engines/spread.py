@@ -186,7 +186,6 @@ class Spread:
 
     def __init__(self, job: Job, octaves: int = MOST_OCTAVES) -> None:
         self._job, self._limits = job, apart_for(job, octaves)
-        self._number = "float" if job.taps.dtype == np.float32 else "double"
 
     def __call__(self, source: int, block: Block) -> bool:
         """Look at all samples of the source block of `block`."""
@@ -195,7 +194,7 @@ class Spread:
         width = columns * job.step
         if not width * height * math.prod(outer):
             return False
-        lanes = min(host().lanes(self._number), 1 << (width.bit_length() - 1))
-        code = _compile(sample(job.source), self._number, lanes, self._limits, host())
+        lanes = min(host().lanes(job.number), 1 << (width.bit_length() - 1))
+        code = _compile(sample(job.source), job.number, lanes, self._limits, host())
         slices = slice_offsets(tuple(outer), block.source_strides[:-1])
         return bool(code(source, slices.ctypes.data, slices.size, height, width, block.source_strides[-1]))

@@ -11,6 +11,7 @@ import numpy as np
 
 from faltung.engines.base import Job, Line, Work
 from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
+from faltung.engines.rows import tile_count
 from faltung.ground.lazy import lazy
 from faltung.kernels.basis import Basis, shared_basis
 from faltung.planning.cost import Machine, seconds
@@ -198,7 +199,7 @@ def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
 
 def _apart(plan: BankPlan) -> Candidate:
     engines = tuple(dict.fromkeys(part.engine for part in plan.plans))
-    return Candidate("apart", engines, sum(part.candidates[0].seconds for part in plan.plans))
+    return Candidate("apart", engines, sum(part.seconds for part in plan.plans))
 
 
 def _refusal(plan: BankPlan) -> str:
@@ -251,11 +252,6 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
         passed=sum(work.passed for work in passes),
         trips=sum(work.trips for work in passes),
         bytes=outputs * plan.problem.written.itemsize,
-        calls=(len(filters) + len(plan.plans)) * _count(filters[0].extents, plan.filter_tile(filters)),
+        calls=(len(filters) + len(plan.plans)) * tile_count(filters[0].extents, plan.filter_tile(filters)),
     )
     return Candidate("basis", (BY_PASSES.name, EXACT.name), seconds(work, plan.problem.number, machine))
-
-
-def _count(extents: Sequence[int], tile: Sequence[int]) -> int:
-    """Return how many tiles cover all outputs."""
-    return math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))

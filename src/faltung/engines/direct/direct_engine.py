@@ -81,7 +81,7 @@ class Direct:
         taps = float(np.count_nonzero(job.taps))
         scattered = taps < DENSE * job.taps.size and taps > WRITTEN_OUT
         visited = taps if scattered or taps <= WRITTEN_OUT else float(job.taps.size)
-        if job.extents[-1] * job.step < host().lanes("float" if job.taps.dtype == np.float32 else "double"):
+        if job.extents[-1] * job.step < host().lanes(job.number):
             visited *= SCALAR
         return Work(
             multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if job.taps.shape[-2] == 1 else 1.0),
@@ -179,8 +179,8 @@ def _scatter(job: Job, target: Target) -> Arrangement:
 
 def _describe(job: Job, target: Target, panels: int, rows: int, columns: int) -> Correlation:
     streamed = job.streamed and job.target.kind == "f" and bool(np.count_nonzero(job.taps) <= STREAMED)
-    shape, number = (panels, rows, columns), job.taps.dtype
-    return _described(shape, job.step, job.source, job.stored, number, can_overflow(job), streamed, target)
+    shape = (panels, rows, columns)
+    return _described(shape, job.step, job.source, job.stored, job.number, can_overflow(job), streamed, target)
 
 
 @lru_cache(maxsize=1024)
@@ -189,12 +189,11 @@ def _described(
     step: int,
     source: np.dtype,
     stored: Sample,
-    dtype: np.dtype,
+    number: str,
     guarded: bool,
     streamed: bool,
     target: Target,
 ) -> Correlation:
-    number = "float" if dtype == np.float32 else "double"
     return Correlation(
         footprint=Footprint(*shape, None, step, sample(source), number),
         target=stored,

@@ -24,7 +24,7 @@ from faltung.engines.fourier.spoiled import Spoiled
 from faltung.engines.fourier.survey import box_of_taps
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
 from faltung.engines.repair import view
-from faltung.engines.rows import KEPT, MOST_KEPT
+from faltung.engines.rows import KEPT, MOST_KEPT, tile_count
 from faltung.ground import scratch
 from faltung.ground.bounded import Bounded
 from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
@@ -38,8 +38,6 @@ __all__ = ["Fourier", "SpectraBank"]
 #: times the sum of abs(taps) times the largest sample of the source block. The largest error measured is below one,
 #: for a wave under a single tap. No smaller scale is possible: the error of a large sample is spread over the tile.
 ROUNDINGS = 4.0
-
-
 #: Largest exponent of a power of two that is taken out of taps: its inverse over the points is a normal number, too.
 MOST_SCALED = 100
 #: Calls of machine code that take as long as the first steps, and as one block with its tables.
@@ -70,9 +68,9 @@ class Fourier:
     def work(self, job: Job) -> Work:
         """Count the points of all transforms, times the binary logarithm of their size."""
         tiling = _tiling(job)
-        stages = math.log2(2 * tiling.size)
         moved = float(math.prod(job.extents) * job.step * (job.source.itemsize + job.target.itemsize))
         if isinstance(tiling, LargeTiling):
+            stages = math.log2(2 * tiling.size)
             tiles = tiling.tiles(job.extents) * job.step
             return Work(
                 transformed=SLOWER[job.taps.itemsize] * tiles * tiling.points * stages,
@@ -84,14 +82,13 @@ class Fourier:
                 scratch=4.0 * tiling.points * job.taps.itemsize,
             )
         points = float(transforms(tiling, job.extents, job.step) * tiling.points)
-        blocks = zip(job.extents, self.tile(job), strict=True)
         stages = math.log2(tiling.size)
         return Work(
             transformed=2 * points * stages * tiling.far(job.taps.itemsize),
             # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
             trips=(8 if tiling.kind == "line" else 4) * points,
             bytes=moved,
-            calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
+            calls=BEGIN + BLOCK * tile_count(job.extents, self.tile(job)),
             roundings=ROUNDINGS * stages,
             pointwise=False,
             whole=False,
@@ -158,7 +155,7 @@ class _Blocks:
     def __init__(
         self, job: Job, code: Callable[..., int], kernels: Sequence[NDArray[np.floating]], together: int
     ) -> None:
-        number, target = _number(job), host()
+        number, target = job.number, host()
         self._job = job
         self._code = code
         self._together = together
@@ -220,7 +217,7 @@ class _Filtered:
     """Blocks filtered with one kernel; nothing is repaired for a repair."""
 
     def __init__(self, job: Job, repair: Callable[[Job, _Blocks], _Repair] | None = None) -> None:
-        self._blocks = _Blocks(job, _filter(_number(job), host()), [job.taps], together=2)
+        self._blocks = _Blocks(job, _filter(job.number, host()), [job.taps], together=2)
         self._repair = repair(job, self._blocks) if repair else None
         exponent, spectrum = _spectrum(job.taps, self._blocks.plane)
         self._spectrum = self._blocks.plane.laid_out(spectrum)
@@ -259,7 +256,7 @@ class SpectraBank:
         }
         self._shared = [k for k in range(len(taps)) if k not in self._alone and k not in self._zero]
         kernels = [taps[k] for k in self._shared]
-        self._blocks = _Blocks(job, _bank(_number(job), host()), kernels or taps, together=1)
+        self._blocks = _Blocks(job, _bank(job.number, host()), kernels or taps, together=1)
         self._repairs = [_Repair(replace(job, taps=kernel, terms=()), self._blocks) for kernel in kernels]
         spectra, numbers = [], []
         for kernel in kernels:
@@ -327,10 +324,6 @@ def _spectrum(taps: NDArray[np.floating], plane: Plane) -> tuple[int, NDArray[np
 def _exponent(taps: NDArray[np.floating]) -> int:
     """Return the exponent of a power of two above the sum of the magnitudes."""
     return int(np.frexp(np.abs(taps).sum(dtype=np.float64))[1])
-
-
-def _number(job: Job) -> str:
-    return "float" if job.taps.dtype == np.float32 else "double"
 
 
 @compiled_once

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.engines.base import Block, Job
-from faltung.engines.fourier.overlap import spread
+from faltung.engines.fourier.overlap import evenly
 from faltung.engines.fourier.planes import BLOCK, ITEM
 from faltung.engines.fourier.spectrum import Plane
 from faltung.engines.fourier.survey import cell
@@ -40,7 +40,7 @@ class Items:
 def list_items(job: Job, plane: Plane, block: Block, together: int, box: tuple[int, ...]) -> Items:
     """Cut a block into items, of which `together` (1 or 2) share a transform; no kernel has zeros in `box`."""
     outputs = plane.tiling.outputs
-    tiles = itertools.product(*(spread(size, most) for size, most in zip(block.shape, outputs, strict=True)))
+    tiles = itertools.product(*(evenly(size, most) for size, most in zip(block.shape, outputs, strict=True)))
     items = [_item(job, block, tile, channel) for tile in tiles for channel in range(job.step)]
     transforms = [tuple(items[k : k + together]) for k in range(0, len(items), together)]
     table = np.zeros((len(transforms), len(PAIR) + 2 * len(ITEM)), np.int64)

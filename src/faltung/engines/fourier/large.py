@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.engines.base import Block, BlockFunction, Job
-from faltung.engines.fourier.overlap import spread
+from faltung.engines.fourier.overlap import evenly
 from faltung.engines.fourier.spoiled import Spoiled, any_in_windows
 from faltung.engines.fourier.survey import RANGE, box_of_taps
 from faltung.engines.repair import stored, view
+from faltung.engines.rows import tile_count
 from faltung.ground.lazy import lazy
 
 __all__ = ["SLOWER", "LargeFiltered", "LargeTiling", "choose_large"]
@@ -73,10 +74,10 @@ class LargeTiling:
 
     def tiles(self, extents: tuple[int, ...]) -> int:
         """Tiles that cover so many outputs."""
-        return math.prod(-(-extent // count) for extent, count in zip(extents, self.outputs, strict=True))
+        return tile_count(extents, self.outputs)
 
-    def seconds(self, extents: tuple[int, ...], step: int, itemsize: int) -> float:
-        """Cost of so many outputs, in the unit of `faltung.engines.fourier.overlap.Tiling.seconds`."""
+    def cost(self, extents: tuple[int, ...], step: int, itemsize: int) -> float:
+        """Return the time of so many outputs, in the unit of `faltung.engines.fourier.overlap.Tiling.cost`."""
         return SLOWER[itemsize] / 2 * self.tiles(extents) * step * self.points * math.log2(2 * self.size)
 
 
@@ -93,7 +94,7 @@ def choose_large(extents: tuple[int, ...], kernel: tuple[int, ...], step: int) -
         tilings.append(LargeTiling(sizes, outputs))
     small = [tiling for tiling in tilings if tiling.points <= MOST_POINTS]
     if small:
-        return min(small, key=lambda tiling: tiling.seconds(extents, step, 4))
+        return min(small, key=lambda tiling: tiling.cost(extents, step, 4))
     return min(tilings, key=lambda tiling: tiling.points)
 
 
@@ -151,7 +152,7 @@ class LargeFiltered:
         job = self._job
         halo = [size - 1 for size in job.taps.shape]
         shape = tuple(size + more for size, more in zip(block.shape, halo, strict=True))
-        tiles = [spread(size, most) for size, most in zip(block.shape, self._tiling.outputs, strict=True)]
+        tiles = [evenly(size, most) for size, most in zip(block.shape, self._tiling.outputs, strict=True)]
         for channel in range(job.step):
             place = source + channel * job.source.itemsize
             samples = view(place, block.source_strides, shape, job.source, job.step)

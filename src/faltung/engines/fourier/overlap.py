@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from faltung.engines.rows import tile_count
 from faltung.ground.lazy import lazy
 
-__all__ = ["LINE_BYTES", "Tiling", "block_shape", "choose_tiling", "spread", "transforms"]
+__all__ = ["LINE_BYTES", "Tiling", "block_shape", "choose_tiling", "evenly", "transforms"]
 
 #: Bytes of a cache line, and of the longest vector.
 LINE_BYTES = 64
@@ -106,10 +107,10 @@ class Tiling:
         """Tiles that cover so many outputs, along each axis."""
         return tuple(-(-extent // size) for extent, size in zip(extents, self.outputs, strict=True))
 
-    def seconds(self, extents: tuple[int, ...], step: int, itemsize: int, many: bool) -> float:
-        """Cost of so many outputs, under many kernels or one, in an arbitrary unit of time."""
-        pairs, block = transforms(self, extents, step), block_shape(self, extents, step)
-        blocks = math.prod(-(-extent // size) for extent, size in zip(extents, block, strict=True))
+    def cost(self, extents: tuple[int, ...], step: int, itemsize: int, many: bool) -> float:
+        """Return the time of so many outputs, under many kernels or one, in an arbitrary unit."""
+        pairs = transforms(self, extents, step)
+        blocks = tile_count(extents, block_shape(self, extents, step))
         # With few blocks, of an odd number, one of two workers waits for the other; a part of that counts.
         waiting = 0.75 + 0.5 * -(-blocks // 2) / max(blocks, 1)
         stages = math.log2(self.size) + OVERHEAD + (TWISTING if self.kind == "line" else 0)
@@ -137,7 +138,7 @@ def choose_tiling(
                 plane = (1, rows, planes[2] // rows)
             tilings.append(Tiling((planes[0], *plane[1:]), axes, kind, tuple(outputs)))
     bounded = (tiling for tiling in tilings if tiling.bytes(itemsize) <= most)
-    return min(bounded, key=lambda tiling: tiling.seconds(extents, step, itemsize, many), default=None)
+    return min(bounded, key=lambda tiling: tiling.cost(extents, step, itemsize, many), default=None)
 
 
 #: Sizes of a transform along an axis, each with its outputs and the number of tiles that cover the extent.
@@ -208,7 +209,7 @@ def _near_root(points: int) -> int:
     return max(size for size in rows if size * size <= points)
 
 
-def spread(extent: int, most: int) -> list[tuple[int, int]]:
+def evenly(extent: int, most: int) -> list[tuple[int, int]]:
     """Return starts and lengths of as few tiles as possible, all of nearly the same length."""
     count = -(-extent // most)
     edges = [extent * k // count for k in range(count + 1)]

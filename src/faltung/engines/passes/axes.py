@@ -160,7 +160,7 @@ class _Terms:
         self._number = job.taps.dtype
         self._outer = [axis for axis in range(job.taps.ndim - 2) if job.taps.shape[axis] > 1]
         self._before = [self._outer_passes(term, engine) for term in terms] if self._outer else []
-        self._lanes = strip_rows(self._number)
+        self._lanes = strip_rows(job.number)
         # Fused passes look at the samples themselves, unless they read the results of other passes.
         self._far = Spread(job, octaves) if self._outer and octaves else None
         self._octaves = octaves
@@ -225,7 +225,7 @@ class _Terms:
 
     def _fused_for(self, block: Block) -> Fused:
         """Return the last two passes in vectors that a block has enough rows and columns for."""
-        lanes = lanes_for(self._number, block.shape[-2], block.shape[-1] * self._job.step)
+        lanes = lanes_for(self._job.number, block.shape[-2], block.shape[-1] * self._job.step)
         if lanes not in self._fused:
             self._fused[lanes] = self._make_fused(lanes)
         return self._fused[lanes]

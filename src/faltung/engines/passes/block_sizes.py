@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from faltung.engines.base import Job
+from faltung.engines.rows import has_short_rows, tile_count
 from faltung.jit.target import host
 
-__all__ = ["STRIP", "calls_besides", "folded", "halo", "lanes_for", "narrowed", "outer_axes", "strip_rows", "strips"]
+__all__ = [
+    "calls_besides",
+    "folded",
+    "gathers",
+    "halo",
+    "lanes_for",
+    "narrowed",
+    "outer_axes",
+    "strip_rows",
+    "strips",
+]
 
 #: Bytes of a row, for each tap along it, from which on strips along the border are faster (see `has_short_rows`).
 STRIP = 192
@@ -37,8 +46,15 @@ def strips(job: Job, rows: int, between: float) -> tuple[int, ...]:
 
 def calls_besides(job: Job, tile: tuple[int, ...], terms: int) -> float:
     """Count the calls of machine code besides one for each tile: for a row that is cut, and for axes before rows."""
-    tiles = math.prod(-(-extent // max(length, 1)) for extent, length in zip(job.extents, tile, strict=True))
-    return folded(job) + float(tiles * terms * outer_axes(job))
+    return folded(job) + float(tile_count(job.extents, tile) * terms * outer_axes(job))
+
+
+def gathers(job: Job, most: int) -> bool:
+    """Return whether strips along the border would cost more than gathering whole blocks.
+
+    They would if a kernel has more than `most` taps along an axis, since their halo is as wide, or if rows are short.
+    """
+    return bool(max(job.taps.shape) > most) or has_short_rows(job, STRIP)
 
 
 def folded(job: Job) -> bool:
@@ -46,12 +62,12 @@ def folded(job: Job) -> bool:
     return job.extents[-2] == 1
 
 
-def strip_rows(number: np.dtype[np.floating]) -> int:
+def strip_rows(number: str) -> int:
     """Return the rows of a strip: as many as a vector has lanes."""
-    return host().lanes("float" if number == np.float32 else "double")
+    return host().lanes(number)
 
 
-def lanes_for(number: np.dtype[np.floating], rows: int, samples: int) -> int:
+def lanes_for(number: str, rows: int, samples: int) -> int:
     """Return the lanes of the vectors that a block is filled with: no more than it has rows, or samples in a row."""
     return min(strip_rows(number), 1 << (min(rows, samples).bit_length() - 1))
 
@@ -61,15 +77,15 @@ def narrowed(job: Job, tile: tuple[int, ...]) -> float:
     if folded(job):
         return 1.0
     rows, samples = tile[-2], tile[-1] * job.step
-    lanes = lanes_for(job.taps.dtype, max(rows, 1), max(samples, 1))
-    if lanes == strip_rows(job.taps.dtype):
+    lanes = lanes_for(job.number, max(rows, 1), max(samples, 1))
+    if lanes == strip_rows(job.number):
         return 1.0
     covered = math.prod(-(-length // lanes) * lanes / max(length, 1) for length in (rows, samples))
-    return strip_rows(job.taps.dtype) / lanes * covered
+    return strip_rows(job.number) / lanes * covered
 
 
 def halo(job: Job, tile: tuple[int, ...]) -> float:
     """Return the factor by which passes before the last have more outputs: those of the halo, too."""
     # A single row is cut into as many rows as a vector has lanes, each with a halo of its own.
-    width = tile[-1] / strip_rows(job.taps.dtype) if folded(job) else tile[-1]
+    width = tile[-1] / strip_rows(job.number) if folded(job) else tile[-1]
     return 1.0 + float(job.taps.shape[-1] - 1) / max(width, 1)

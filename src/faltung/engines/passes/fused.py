@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Fused:
     def _describe(self) -> tuple[Passes, NDArray[np.floating]]:
         """Return the description of the code, and its coefficients."""
         job, terms = self._job, self._terms
-        coefficients = _Coefficients(job.taps.dtype, self._lanes)
+        coefficients = _Coefficients(job, self._lanes)
         down, across = terms[0][-2:]
         first = down.narrow if down.window else self._down(coefficients)
         second = across.narrow if across.window else self._across(coefficients)
@@ -102,7 +102,7 @@ class Fused:
             step=job.step,
             source=self._source,
             target=job.stored,
-            number=coefficients.number,
+            number=job.number,
             lanes=self._lanes,
             guarded=guarded,
             doubted=self.paired and not (looked_at or guarded) and self._source == Sample("f", job.taps.itemsize),
@@ -179,11 +179,10 @@ class Fused:
 class _Coefficients:
     """Collects the coefficients of passes, in the order in which the code reads them."""
 
-    def __init__(self, dtype: np.dtype[Any], lanes: int) -> None:
-        self.number = "float" if dtype == np.float32 else "double"
+    def __init__(self, job: Job, lanes: int) -> None:
         #: Whether the code multiplies zeros.
         self.zeros = False
-        self._dtype = dtype
+        self._dtype, self._number = job.taps.dtype, job.number
         self._lanes = lanes
         self._values: list[NDArray[np.floating]] = []
 
@@ -200,7 +199,7 @@ class _Coefficients:
             self.zeros |= not taps.all()
             pattern = None
         self._values.append(taps)
-        return Footprint(len(panels), panels[0].size, 1, pattern, step, source, self.number, mirrored=mirrored)
+        return Footprint(len(panels), panels[0].size, 1, pattern, step, source, self._number, mirrored=mirrored)
 
     def in_order(self) -> NDArray[np.floating]:
         """Return all coefficients, and at least one number."""

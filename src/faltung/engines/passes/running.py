@@ -15,9 +15,9 @@ from faltung.engines.integers.fixed_point import taps_of_passes
 from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import (
-    STRIP,
     calls_besides,
     folded,
+    gathers,
     halo,
     narrowed,
     outer_axes,
@@ -25,7 +25,6 @@ from faltung.engines.passes.block_sizes import (
     strips,
 )
 from faltung.engines.passes.windows import NARROW, WIDE, additions
-from faltung.engines.rows import has_short_rows
 from faltung.kernels.lowrank import SLACK
 
 __all__ = ["Running"]
@@ -59,13 +58,13 @@ class Running:
         if numbers and numbers.short:
             return integer_tile(job)
         if job.terms[0][-2].window <= NARROW:
-            return strips(job, 8 * strip_rows(job.taps.dtype), BETWEEN / strip_rows(job.taps.dtype))
+            return strips(job, 8 * strip_rows(job.number), BETWEEN / strip_rows(job.number))
         rows = min(max(ROWS, 2 * job.taps.shape[-2]), job.extents[-2])
         return strips(job, rows, BETWEEN / rows)
 
     def gathers(self, job: Job) -> bool:
         """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
-        return bool(max(job.taps.shape) > GATHERED) or has_short_rows(job, STRIP)
+        return gathers(job, GATHERED)
 
     def work(self, job: Job) -> Work:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""

@@ -11,7 +11,6 @@ not touch outputs that no tap connects it with.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +19,9 @@ from faltung.engines.integers.fixed_point import taps_of_passes
 from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import (
-    STRIP,
     calls_besides,
     folded,
+    gathers,
     halo,
     narrowed,
     outer_axes,
@@ -31,11 +30,7 @@ from faltung.engines.passes.block_sizes import (
 )
 from faltung.engines.passes.factors import amplification
 from faltung.engines.passes.paired import mirrored_sign, products
-from faltung.engines.rows import has_short_rows
 from faltung.kernels.lowrank import SLACK
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Separable"]
 
@@ -68,12 +63,12 @@ class Separable:
         """Return wide tiles: columns beside a tile are filtered twice."""
         if taps_of_passes(job):
             return integer_tile(job)
-        rows = 8 * strip_rows(job.taps.dtype)
-        return strips(job, rows, BETWEEN // (len(job.terms) * strip_rows(job.taps.dtype)))
+        rows = 8 * strip_rows(job.number)
+        return strips(job, rows, BETWEEN // (len(job.terms) * strip_rows(job.number)))
 
     def gathers(self, job: Job) -> bool:
         """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
-        return bool(max(job.taps.shape) > GATHERED) or has_short_rows(job, STRIP)
+        return gathers(job, GATHERED)
 
     def work(self, job: Job) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
@@ -100,7 +95,7 @@ class Separable:
 
     def _low(self, job: Job, tile: tuple[int, ...]) -> bool:
         """Return whether rows are filtered as rows where there are few of them (see `axes`)."""
-        wide = tile[-1] * job.step >= strip_rows(job.taps.dtype)
+        wide = tile[-1] * job.step >= strip_rows(job.number)
         return (
             len(job.terms) == 1
             and job.faithful

@@ -39,7 +39,7 @@ class Weighed:
     """
 
     def __init__(self, job: Job, weighing: Weighing, scattered: bool = False) -> None:
-        target, number = host(), "float" if job.taps.dtype == np.float32 else "double"
+        target, number = host(), job.number
         *outer, rows, columns = (*job.taps.shape[:-2], 1, 1) if scattered else job.taps.shape
         self._job = job
         self._mask_bytes = job.taps.itemsize if weighing.graded else 1
