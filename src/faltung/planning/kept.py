@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from faltung.errors import ArgumentTypeError
 from faltung.ground.arrays import as_array
 from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank, Kernel
@@ -21,7 +20,7 @@ from faltung.planning.phase_plan import PhasePlan, make_phase_plan
 from faltung.planning.planned import Planned
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
-from faltung.planning.question import Options, Question, question_of
+from faltung.planning.question import Options, Question, check_no_text, question_of
 from faltung.planning.statistic_plan import make_statistic_plan
 from faltung.planning.wisdom import remembered
 
@@ -48,7 +47,8 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     if isinstance(kernel, (Kernel, Bank)):
         taps: Any = kernel.fingerprint
     else:
-        kernel = _as_taps(kernel)
+        check_no_text(kernel)
+        kernel = as_array(kernel, "kernel")
         taps = (kernel.shape, kernel.dtype, kernel.tobytes())
     key = (shape, dtype, taps, *options.key)
     try:
@@ -133,13 +133,6 @@ def make(question: Question, machine: Machine | None = None) -> Planned:
     if (lines := lines_in_turn(question)) is not None:
         return make_axis_plan(question, lines, plan_for)
     return make_plan(question.problem, question.method, machine)
-
-
-def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
-    if isinstance(kernel, str):
-        remedy = "Read an expression with faltung.parse."
-        raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
-    return as_array(kernel, "kernel")
 
 
 PhasePlan.make_part = staticmethod(make)

@@ -28,7 +28,7 @@ from faltung.planning.missing_rule import MissingRule, missing_rule
 from faltung.planning.problem import Problem
 from faltung.planning.statistic import check_statistic
 
-__all__ = ["ONE", "Options", "Question", "as_value", "question_of"]
+__all__ = ["ONE", "Options", "Question", "as_value", "check_no_text", "question_of"]
 
 #: Largest origin: positions that far out can still be counted in 64 bits.
 _FARTHEST = 1 << 40
@@ -38,9 +38,7 @@ _LARGEST_SUPPORT = 1 << 27
 _MOST_CHECKED = 1024
 #: The object that a default of 1 is. `True` and 1.0 are equal to it, and are not the same object.
 ONE = 1
-
-
-#: The arguments that are rarely given, as a key has them, if they are not.
+#: The part of a key for arguments that are rarely given, where none of them is.
 _COMMON = (float, "0.0", "None", "None", ("propagate", "norm", "auto"), False, "")
 
 
@@ -231,13 +229,18 @@ def _support(kernel: Kernel | Bank, dilation: tuple[int, ...]) -> tuple[list[int
     return sizes, [step * at for step, at in zip(dilation, kernel.origin, strict=True)]
 
 
+def check_no_text(kernel: Any) -> None:
+    """Raise an error if a kernel is an expression in text, as the command line takes it."""
+    if isinstance(kernel, str):
+        remedy = "Read an expression with faltung.parse."
+        raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
+
+
 def as_value(kernel: Any, channels: bool) -> Kernel | Bank:
     """Return the filter as a value: an array of taps is a bank if there is an axis of channels, or else a kernel."""
     if isinstance(kernel, (Kernel, Bank)):
         return kernel
-    if isinstance(kernel, str):
-        remedy = "Read an expression with faltung.parse."
-        raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
+    check_no_text(kernel)
     if not channels:
         return Kernel(as_taps(kernel, "kernel"))
     taps = as_array(kernel, "kernel")
@@ -321,7 +324,7 @@ def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | 
         origins = [size - 1 - at for size, at in zip(sizes, origins, strict=True)]
     outputs = regions(options.shape, _positions(options.shape, shape, axes, up), sizes, origins)
     if outputs.beyond:
-        _check_sum(options, kernel, shape)
+        _check_window_fits(options, kernel, shape)
         modes, cval = ("constant",) * kernel.ndim, 0.0  # taps beyond the array are left out
     given = (
         skips_nan(options.nan, dtype, cval),
@@ -373,7 +376,7 @@ def _positions(extent: str, shape: tuple[int, ...], axes: tuple[int, ...], up: t
     return [length * zeros if extent == "same" else max((length - 1) * zeros + 1, 0) for length, zeros in lengths]
 
 
-def _check_sum(options: Options, kernel: Kernel | Bank, shape: tuple[int, ...]) -> None:
+def _check_window_fits(options: Options, kernel: Kernel | Bank, shape: tuple[int, ...]) -> None:
     """Refuse statistics where the kernel is longer than the array, and the array does not continue."""
     if options.statistic:
         remedy = "Use shape='same', in which the array continues beyond its border."
