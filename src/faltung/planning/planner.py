@@ -11,6 +11,7 @@ import numpy as np
 
 from faltung.engines.base import Engine, Job, Work
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
+from faltung.engines.rows import tile_count
 from faltung.ground.bounded import SMALL, Bounded
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
@@ -227,16 +228,11 @@ def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
     for name in ENGINES:
         yield _option(problem, name, (name,), 0, machine)
     for number, form in enumerate(products, 1):
-        plain = problem.jobs(form, _source(problem), problem.written)
+        plain = problem.jobs(form, problem.source, problem.written)
         engines = tuple(_cheapest(jobs[0], machine) for jobs in plain)
         yield _option(problem, "passes", engines, number, machine)
     if not products:
         yield _impossible("passes", (), "the kernel is not a product of several")
-
-
-def _source(problem: Problem) -> np.dtype[Any]:
-    """Return the dtype of most source blocks."""
-    return problem.stored if problem.readable else problem.extended
 
 
 def _cheapest(job: Job, machine: Machine, pointwise: bool = False) -> str:
@@ -257,11 +253,11 @@ def _option(
     form: int,
     machine: Machine,
 ) -> _Option:
-    plain = problem.jobs(problem.forms[form], _source(problem), problem.written)
+    plain = problem.jobs(problem.forms[form], problem.source, problem.written)
     reason = _refusal(engines, plain)
     if reason:
         return _impossible(method, engines, reason)
-    steps = jobs_for(problem, problem.forms[form], engines, _source(problem), problem.written)
+    steps = jobs_for(problem, problem.forms[form], engines, problem.source, problem.written)
     pairs = [(ENGINES[name], job) for name, jobs in zip(engines, steps, strict=True) for job in jobs]
     work = _total(pairs, problem.forms[form])
     if problem.accuracy == "pointwise" and not work.pointwise:
@@ -293,8 +289,7 @@ _SUMMED = (
 
 def _total(pairs: list[tuple[Engine, Job]], form: Form) -> Work:
     works = [engine.work(job) for engine, job in pairs]
-    extents, tile = pairs[0][1].extents, _tile(pairs)
-    tiles = math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))
+    tiles = tile_count(pairs[0][1].extents, _tile(pairs))
     amplified = max(1.0, form.amplified)
     sums = {name: sum(getattr(work, name) for work in works) for name in _SUMMED}
     sums["calls"] += len(pairs) * tiles

@@ -172,6 +172,11 @@ class Problem:
         kept = self.stored == self.number or not self.rounds_outside(self.stored)
         return self.stored if kept else self.number
 
+    @lazy
+    def source(self) -> np.dtype[Any]:
+        """The dtype of most source blocks: the array's if an engine can read it, or else that of gathered ones."""
+        return self.stored if self.readable else self.extended
+
     def rounds_outside(self, dtype: np.dtype[Any]) -> bool:
         """Return whether the constant beyond the border is rounded if it is stored as `dtype`."""
         outside = complex(self.cval)

@@ -55,7 +55,7 @@ class Missing:
         parts = 2 if problem.dtype.kind == "c" else 1
         masked = problem.missing.masked or problem.missing.graded or problem.missing.alone
         rules = (problem.missing.skips_nan, masked, problem.missing.alone, self._counts_missing)
-        sources = {True: problem.stored if problem.readable else problem.extended, False: problem.extended}
+        sources = {True: problem.source, False: problem.extended}
         return {
             in_array: blanking_function(
                 Blanking(source, problem.extended, problem.number, problem.weight, parts, *rules), host()

@@ -65,7 +65,7 @@ class Prepared:
         engine = weighing_engine(plan.engines)
         if not problem.normalised or plan.weight_engines or engine is None:
             return {}
-        sources = {True: problem.stored if problem.readable else problem.extended, False: problem.extended}
+        sources = {True: problem.source, False: problem.extended}
         functions = {}
         for in_array, source in sources.items():
             ((job,),) = problem.jobs(problem.forms[plan.form], source, problem.written)
