@@ -347,4 +347,4 @@ def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:
     kernels = plan.bank.in_channels * plan.bank.out_channels
     numbers = math.prod(one.problem.result_shape)
     added = (kernels + plan.bank.out_channels) * numbers * one.problem.number.itemsize * _ADDED * machine.byte
-    return Candidate("apart", one.engines, kernels * one.candidates[0].seconds + added)
+    return Candidate("apart", one.engines, kernels * one.seconds + added)

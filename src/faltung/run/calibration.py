@@ -173,9 +173,7 @@ class Probe:
         free = Machine(*(0.0 for _ in fields(Machine)))
         machines = (replace(free, **{unit.name: 1.0}) for unit in fields(Machine))
         plans = (make_plan(self.problem, self.method, machine) for machine in machines)
-        return Measurement(
-            self.what, self.method, tuple(plan.candidates[0].seconds for plan in plans), min(self.times)
-        )
+        return Measurement(self.what, self.method, tuple(plan.seconds for plan in plans), min(self.times))
 
 
 def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -> Calibration:

@@ -146,7 +146,7 @@ def tiles_beside(plan: Plan) -> Tiles:
     layout = plan.problem.layout
     tile = tile_in_time(plan)
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
-    return _tiles(layout, tile, plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK))
+    return _tiles(layout, tile, plan.gathers or (outputs <= SMALL and plan.seconds <= QUICK))
 
 
 #: Tiles of recent layouts.
