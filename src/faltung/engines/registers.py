@@ -119,7 +119,7 @@ class Registers:
     def _unrolled(self, source: Value, pattern: tuple[int, ...]) -> list[Value]:
         """Emit the sum over the non-zero taps, each written out."""
         footprint, f = self.footprint, self.f
-        #: For each place in the source: the output rows that it belongs to, and the coefficients.
+        # For each place in the source: the output rows that it belongs to, and the coefficients.
         users: defaultdict[tuple[int, int, int], list[tuple[int, int]]] = defaultdict(list)
         for row, (index, tap) in itertools.product(range(self.rows), enumerate(pattern)):
             line, column = divmod(tap, footprint.columns)
