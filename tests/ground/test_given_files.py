@@ -175,3 +175,36 @@ def test_a_damaged_archive_is_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError), open_archive(path) as file:  # noqa: PT011  # the texts are those of zipfile
             file["x"]
+
+
+@pytest.mark.parametrize("shape", [(0, 2**63), (0, 2**62, 2**62), (2**70, 0)])
+def test_an_array_without_samples_that_no_array_can_be(tmp_path, shape):
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    with pytest.raises(ValueError, match="cannot be"):
+        read_npy(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.write(tmp_path / "a.npy", "x.npy")
+    with open_archive(tmp_path / "a.npz") as opened, pytest.raises(ValueError, match="cannot be"):
+        opened["x"]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_texts_of_letters_that_unicode_does_not_have(tmp_path, order):
+    texts = np.array([[0x41, 0x10FFFF], [0x42, 0x110000]], f"{order}u4").view(f"{order}U1")
+    np.savez(tmp_path / "a.npz", good=texts[:1], bad=texts)
+    np.save(tmp_path / "a.npy", texts)
+    with open_archive(tmp_path / "a.npz") as opened:
+        assert opened["good"].tolist() == [["A", "\U0010ffff"]]
+        with pytest.raises(ValueError, match="letters that Unicode does not have"):
+            opened["bad"]
+    with pytest.raises(ValueError, match="letters that Unicode does not have"):
+        read_npy(tmp_path / "a.npy")
+
+
+def test_a_file_that_does_not_fit_is_not_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(given_files, "free_bytes", lambda: 1 << 20)
+    with open(tmp_path / "holes", "wb") as file:
+        file.truncate(1 << 28)
+    with pytest.raises(MemoryError, match="GB are free"):
+        read_regular(tmp_path / "holes")

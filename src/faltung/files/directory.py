@@ -110,11 +110,14 @@ class Structure:
             offset = self.next(offset)
 
     def entries(self, offset: int) -> list[Tag]:
-        """Return the entries of a directory, or raise ValueError if it is not inside."""
+        """Return the entries of a directory, or raise ValueError if it is not inside, or its values overlap."""
         count, start, step = self._count(offset)
-        rows = struct.iter_unpack(
-            self.order + ("HHQ8s" if self.big else "HHI4s"), self.buffer[start : start + step * count]
-        )
+        form = self.order + ("HHQ8s" if self.big else "HHI4s")
+        rows = [*struct.iter_unpack(form, self.buffer[start : start + step * count])]
+        # Each value is copied: values in one place would be copied again and again.
+        sizes = [number * _SIZES.get(kind, 0) for _, kind, number, _ in rows]
+        if sum(size for size in sizes if size <= len(self.buffer)) > 2 * len(self.buffer):
+            raise ValueError("the values of a directory overlap")
         return [Tag(code, kind, number, self._values(kind, number, value)) for code, kind, number, value in rows]
 
     def next(self, offset: int) -> int:

@@ -14,7 +14,7 @@ from faltung.files.exif import block, orientation_of, parsed, upright, upright_x
 from faltung.files.orientation import as_seen
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.refusal import RefusedError
-from faltung.ground.given_files import check_fits, check_size, largest_size
+from faltung.ground.given_files import check_fits, check_size, largest_size, read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,13 +92,13 @@ def _samples(image: Any) -> tuple[NDArray[Any], str]:
 
 def _frames(image: Any, count: int) -> tuple[NDArray[Any], str, tuple[float, ...]]:
     """Return all frames of an animation as they are shown, and for how long each is."""
-    frames, durations = [], []
+    frames, durations, size = [], [], image.size
     for index in range(count):
         image.seek(index)
+        if image.size != size:  # before it is decoded: memory was asked for by the size of the first
+            raise RefusedError("an animation whose frames have one size", " with others")
         frames.append(np.array(image.convert("RGBA")))
         durations.append(float(image.info.get("duration", 0)))
-    if len({frame.shape for frame in frames}) > 1:
-        raise RefusedError("an animation whose frames have one size", " with others")
     whole = np.stack(frames)
     colours, mode = whole[..., :3], "RGB"
     if (colours[..., :2] == colours[..., 1:]).all():
@@ -148,7 +148,7 @@ def _segment(name: str, data: bytes) -> bytes:
 
 def _is_lossless(path: Path) -> bool:
     """Whether the pixels of a WebP are stored without loss."""
-    data = path.read_bytes()
+    data = read_regular(path)
     at, kinds = 12, set()
     while at + 8 <= len(data):
         kind, (length,) = data[at : at + 4], struct.unpack("<I", data[at + 4 : at + 8])

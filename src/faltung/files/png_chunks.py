@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["SIGNATURE", "chunk", "chunks", "said", "text_chunk", "unpacked"]
+__all__ = ["SIGNATURE", "Unpacker", "chunk", "chunks", "said", "text_chunk"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_LARGEST = 64 * 2**20  # bytes that a compressed text or profile may have
+_LARGEST = 64 * 2**20  # bytes that all compressed texts and profiles together may have
 _XMP = "XML:com.adobe.xmp"
 #: Chunks that mean the same for other pixels; the first two only for pixels of the same kind.
 _KEPT = {
@@ -57,27 +57,40 @@ def chunk(kind: bytes, contents: bytes) -> bytes:
     return struct.pack(">I", len(contents)) + kind + contents + struct.pack(">I", zlib.crc32(kind + contents))
 
 
-def unpacked(data: bytes) -> bytes:
-    """Return what was compressed; ValueError if it is damaged, or too much."""
-    decoder = zlib.decompressobj()
-    try:
-        whole = decoder.decompress(data, _LARGEST)
-    except zlib.error as error:
-        raise ValueError(f"it is damaged ({error})") from error
-    if not decoder.eof:
-        raise ValueError("it is not whole, or too large")
-    return whole
+class Unpacker:
+    """Unpacks the compressed parts of a file, as long as all of them together are not too large.
+
+    Examples
+    --------
+    >>> Unpacker()(zlib.compress(b"text"))
+    b'text'
+    """
+
+    def __init__(self, most: int = _LARGEST) -> None:
+        self._left = most
+
+    def __call__(self, data: bytes) -> bytes:
+        """Return what was compressed; ValueError if it is damaged, or too much."""
+        decoder, most = zlib.decompressobj(), self._left
+        try:
+            whole = decoder.decompress(data, most + 1)
+        except zlib.error as error:
+            raise ValueError(f"it is damaged ({error})") from error
+        self._left = max(0, most - len(whole))
+        if not decoder.eof or len(whole) > most:
+            raise ValueError("it is not whole, or too large")
+        return whole
 
 
-def _text(kind: bytes, contents: bytes) -> tuple[str, str]:
+def _text(kind: bytes, contents: bytes, unpack: Unpacker) -> tuple[str, str]:
     """Return keyword and text of a chunk that has them."""
     keyword, _, rest = contents.partition(b"\0")
     if kind == b"tEXt":
         return keyword.decode("latin-1"), rest.decode("latin-1")
     if kind == b"zTXt":
-        return keyword.decode("latin-1"), unpacked(rest[1:]).decode("latin-1")
+        return keyword.decode("latin-1"), unpack(rest[1:]).decode("latin-1")
     compressed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
-    return keyword.decode("latin-1"), (unpacked(text) if compressed else text).decode("utf-8", "replace")
+    return keyword.decode("latin-1"), (unpack(text) if compressed else text).decode("utf-8", "replace")
 
 
 def text_chunk(keyword: str, text: str) -> bytes:
@@ -89,7 +102,7 @@ def text_chunk(keyword: str, text: str) -> bytes:
         return chunk(b"iTXt", name + b"\0\0\0\0\0" + text.encode("utf-8"))
 
 
-def _resolution(contents: bytes) -> dict[str, Any]:
+def _resolution(contents: bytes, _: Unpacker) -> dict[str, Any]:
     if len(contents) != 9:
         raise ValueError("it has another length")
     across, down, unit = struct.unpack(">IIB", contents)
@@ -99,36 +112,41 @@ def _resolution(contents: bytes) -> dict[str, Any]:
     return {"resolution": (across / metres, down / metres), "unit": "cm" if unit == 1 else ""}
 
 
-def _profile(contents: bytes) -> dict[str, Any]:
-    return {"profile": unpacked(contents.partition(b"\0")[2][1:])}
+def _profile(contents: bytes, unpack: Unpacker) -> dict[str, Any]:
+    return {"profile": unpack(contents.partition(b"\0")[2][1:])}
 
 
-def _exif(contents: bytes) -> dict[str, Any]:
+def _exif(contents: bytes, _: Unpacker) -> dict[str, Any]:
     return {"exif": contents}
 
 
-_FIELDS: dict[bytes, Callable[[bytes], dict[str, Any]]] = {b"pHYs": _resolution, b"iCCP": _profile, b"eXIf": _exif}
+_FIELDS: dict[bytes, Callable[[bytes, Unpacker], dict[str, Any]]] = {
+    b"pHYs": _resolution,
+    b"iCCP": _profile,
+    b"eXIf": _exif,
+}
 
 
 def said(found: Iterable[tuple[bytes, bytes]]) -> dict[str, Any]:
     """Return what chunks say, by the fields of `Metadata`."""
     fields: dict[str, Any] = {}
-    texts: dict[str, str] = {}
-    kept, unread = [], []
+    parts: dict[str, list[str]] = {}
+    kept, unread, unpack = [], dict[str, None](), Unpacker()
     for kind, contents in found:
         name = kind.decode("ascii", "replace")
         try:
             if kind in _TEXTS:
-                keyword, text = _text(kind, contents)
-                texts[keyword] = f"{texts[keyword]}\n{text}" if keyword in texts else text
+                keyword, text = _text(kind, contents, unpack)
+                parts.setdefault(keyword, []).append(text)
             elif kind in _FIELDS:
-                fields |= _FIELDS[kind](contents)
+                fields |= _FIELDS[kind](contents, unpack)
             elif kind in _KEPT or (kind not in _PIXELS and kind[3:4].islower()):
                 kept.append((kind, contents))
             elif kind not in _PIXELS:
-                unread.append(f"The chunk {name} is not passed on.")
+                unread[f"The chunk {name} is not passed on."] = None
         except ValueError as error:
-            unread.append(f"The chunk {name} is not passed on: {error}.")
+            unread[f"The chunk {name} is not passed on: {error}."] = None
+    texts = {keyword: "\n".join(each) for keyword, each in parts.items()}
     if _XMP in texts:
         fields["xmp"] = texts.pop(_XMP).encode("utf-8")
     if _RAW_EXIF in texts and "exif" not in fields and (exif := _from_digits(texts[_RAW_EXIF])):

@@ -13,7 +13,7 @@ from faltung.files.picture_value import Metadata, Picture
 from faltung.files.pillow_input import read_pillow
 from faltung.files.png_chunks import SIGNATURE, chunk, chunks, said
 from faltung.files.refusal import RefusedError
-from faltung.ground.given_files import check_fits, check_size
+from faltung.ground.given_files import check_fits, check_size, read_regular
 
 __all__ = ["read_png"]
 
@@ -24,7 +24,7 @@ def read_png(path: Path) -> list[Picture]:
     """Return the picture of a file, or the frames of an animation."""
     import imagecodecs
 
-    data = path.read_bytes()
+    data = read_regular(path)
     found = list(chunks(data))
     if not found or found[0][0] != b"IHDR" or len(found[0][1]) != 13:
         raise ValueError("it has no header")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.files.picture_value import Metadata, Picture
-from faltung.ground.given_files import check_size
+from faltung.ground.given_files import check_size, read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["read_pnm", "write_pnm"]
 
-_NUMBER = rb"(?:\s|#[^\n\r]*[\n\r])+(-?[0-9.eE+]+|-?inf)"
+# None of the parts gives back what it took, so spaces of any number take no memory.
+_NUMBER = rb"(?:\s++|#[^\n\r]*+[\n\r])++(-?[0-9.eE+]+|-?inf)"
 _HEADER = re.compile(rb"P([1-6fF])" + _NUMBER + _NUMBER)
 _LARGEST = re.compile(_NUMBER)
 _COLOURED = {b"3", b"6", b"F"}
@@ -24,7 +25,7 @@ _COLOURED = {b"3", b"6", b"F"}
 
 def read_pnm(path: Path) -> list[Picture]:
     """Return the picture of a file, scaled to the whole range of 8 or 16 bits."""
-    data = path.read_bytes()
+    data = read_regular(path)
     found = _HEADER.match(data)
     if found is None:
         raise ValueError("it has no header")
@@ -62,15 +63,15 @@ def _whole(kind: bytes, data: bytes, shape: tuple[int, ...], largest: int) -> ND
         raise ValueError(f"its largest value is {largest}")
     count = int(np.prod(shape))
     if kind == b"1":
-        digits = np.frombuffer(re.sub(rb"#[^\n\r]*|\s", b"", data), np.uint8, count) - np.uint8(ord("0"))
-        values = digits
+        digits = _without_comments(data).translate(None, b" \t\n\r\v\f")
+        values = np.frombuffer(digits, np.uint8, count) - np.uint8(ord("0"))
     elif kind == b"4":
         row = -(-shape[1] // 8)
         values = np.unpackbits(np.frombuffer(data[1:], np.uint8, row * shape[0]).reshape(-1, row), axis=1)[
             :, : shape[1]
         ]
     elif kind in b"23":
-        values = np.array(re.sub(rb"#[^\n\r]*", b"", data).split()[:count], dtype=np.int64)
+        values = np.array(_without_comments(data).split()[:count], dtype=np.int64)
     else:
         values = np.frombuffer(data[1:], "u1" if largest < 256 else ">u2", count)
     if values.size != count or (values > largest).any() or (kind in b"23" and (values < 0).any()):
@@ -81,6 +82,10 @@ def _whole(kind: bytes, data: bytes, shape: tuple[int, ...], largest: int) -> ND
     dtype = np.uint8 if full == 255 else np.uint16
     whole: NDArray[Any] = values if largest == full else np.rint(values * (full / largest))
     return whole.astype(dtype).reshape(shape)
+
+
+def _without_comments(data: bytes) -> bytes:
+    return re.sub(rb"#[^\n\r]*", b"", data)
 
 
 def write_pnm(path: Path, picture: Picture) -> None:

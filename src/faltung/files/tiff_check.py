@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from faltung.files.block_size import HEADED, check_block
 from faltung.files.directory import Structure, Tag
 from faltung.ground.given_files import check_size
 
-__all__ = ["checked_structure"]
+__all__ = ["checked_structure", "samples_of_pages"]
 
-_WIDTH, _LENGTH, _BITS, _COMPRESSION, _DESCRIPTION = 256, 257, 258, 259, 270
+_WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
 _SAMPLES, _ROWS, _PLANAR, _TILE_WIDTH, _TILE_LENGTH, _SUB, _DEPTH, _TILE_DEPTH = (
     277,
     278,
@@ -33,6 +32,8 @@ _NEEDED = {_WIDTH, _LENGTH, _BITS, _COMPRESSION, 262, *_OFFSETS, _SAMPLES, _ROWS
 _NEEDED |= {_TILE_WIDTH, _TILE_LENGTH, _SUB, 338, 339, 347, _DEPTH, _TILE_DEPTH}
 #: Tags of georeferenced files, in which blocks without any data are left out.
 _GEOGRAPHIC = {33550, 33922, 34264, 34735, 42112, 42113}
+#: Bytes of the values of all directories, beyond four times those of the file: some writers store one for many pages.
+_SHARED = 16 * 2**20
 
 
 @contextmanager
@@ -45,25 +46,26 @@ def checked_structure(path: Path) -> Iterator[Structure]:
 
 
 def _check(structure: Structure) -> None:
-    size, unpacked, planes, seen = len(structure.buffer), 0, 0, set[int]()
+    size, unpacked, values, seen = len(structure.buffer), 0, 0, set[int]()
     waiting = [(offset, 0) for offset in structure.chain()]
     if not waiting:
         raise ValueError("it has no page")
-    first = {entry.code: entry for entry in structure.entries(waiting[0][0])}
     while waiting:
         offset, depth = waiting.pop()
         if offset in seen:
             raise ValueError("two of its pages are one directory")
         seen.add(offset)
-        entries = {entry.code: entry for entry in structure.entries(offset)}
+        listed = structure.entries(offset)
+        values += sum(len(entry.data) for entry in listed)
+        if values > 4 * size + _SHARED:
+            raise ValueError("the values of its directories overlap")
+        entries = {entry.code: entry for entry in listed}
         if broken := [code for code in sorted(_NEEDED & {*entries}) if not entries[code].complete]:
             raise ValueError(f"the values of its tag {broken[0]} are not in the file")
         if depth < 3 and _SUB in entries:
             waiting += [(child, depth + 1) for child in entries[_SUB].numbers]
         unpacked += _check_page(entries, structure)
-        planes += 1
         check_size(unpacked, size)
-    _check_planes(first, planes)
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,16 @@ def _number(entries: dict[int, Tag], code: int, default: int = 0) -> int:
     return int(values[0]) if values else default
 
 
+def _lengths(entries: dict[int, Tag]) -> tuple[int, int, int, int]:
+    """Return width, length, samples of a pixel, and depth of a page."""
+    width, length = _number(entries, _WIDTH), _number(entries, _LENGTH)
+    return width, length, _number(entries, _SAMPLES, 1), _number(entries, _DEPTH, 1)
+
+
 def _check_page(entries: dict[int, Tag], structure: Structure) -> int:
-    """Check one page; return the bytes that it unpacks to."""
+    """Check one page; return the bytes that it unpacks to, or those that it is unpacked from, if they are more."""
     size = len(structure.buffer)
-    names = (_WIDTH, 0), (_LENGTH, 0), (_SAMPLES, 1), (_DEPTH, 1)
-    width, length, samples, depth = (_number(entries, code, default) for code, default in names)
+    width, length, samples, depth = _lengths(entries)
     if min(width, length, samples, depth) < 1:
         raise ValueError("a page has no pixels")
     bits = (entries[_BITS].numbers if _BITS in entries else ()) or (1,)
@@ -105,12 +112,11 @@ def _check_page(entries: dict[int, Tag], structure: Structure) -> int:
     else:
         rows = min(max(1, _number(entries, _ROWS, 2**32 - 1)), length)
         blocks = _PageBlocks(width, rows, -(-length // rows) * depth * planes, nbytes)
-    _check_blocks(entries, blocks, structure)
-    return int(unpacked)
+    return max(int(unpacked), _check_blocks(entries, blocks, structure))
 
 
-def _check_blocks(entries: dict[int, Tag], blocks: _PageBlocks, structure: Structure) -> None:
-    """Check that the blocks of a page are in the file, and as large as they should be."""
+def _check_blocks(entries: dict[int, Tag], blocks: _PageBlocks, structure: Structure) -> int:
+    """Check that the blocks of a page are in the file, and as large as they should be; return the bytes of all."""
     size, compression = len(structure.buffer), _number(entries, _COMPRESSION, 1)
     offsets, counts = (
         next((entries[code].numbers for code in codes if code in entries), ()) for codes in (_OFFSETS, _COUNTS)
@@ -121,7 +127,7 @@ def _check_blocks(entries: dict[int, Tag], blocks: _PageBlocks, structure: Struc
         # ImageJ and others store all in one piece, whatever the count says.
         if offsets[0] + blocks.pixels_nbytes > size:
             raise ValueError("its pixels are not all in the file")
-        return
+        return blocks.pixels_nbytes
     found = min(len(offsets), len(counts))
     if found < blocks.number:
         raise ValueError(f"it has {found} of {blocks.number} blocks of pixels")
@@ -130,20 +136,14 @@ def _check_blocks(entries: dict[int, Tag], blocks: _PageBlocks, structure: Struc
     empty = counts[: blocks.number].count(0)
     if empty and not _GEOGRAPHIC & {*entries}:
         raise ValueError(f"{empty} of its {blocks.number} blocks of pixels are empty")
+    check_size(packed := sum(counts), size)  # blocks may be in one place
     if compression in HEADED:
         for offset, count in zip(offsets, counts, strict=False):
             check_block(structure.buffer[offset : offset + count], compression, blocks.width, blocks.length)
+    return int(packed)
 
 
-def _check_planes(first: dict[int, Tag], planes: int) -> None:
-    """Check that OME-XML speaks of no more planes than there are pages."""
-    text = first[_DESCRIPTION].data if _DESCRIPTION in first else b""
-    if not text.rstrip(b"\0 \r\n\t").endswith(b"OME>"):
-        return
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise ValueError("its OME-XML has entities")
-    for pixels in re.findall(rb"<(?:\w+:)?Pixels\s[^>]*>", text):
-        lengths = [int(digits) for digits in re.findall(rb'Size[ZCT]="(\d{1,12})"', pixels)]
-        if math.prod(lengths) > 64 * planes + 64:
-            received = f"its OME-XML speaks of {math.prod(lengths):,} planes, and it has {planes} pages"
-            raise ValueError(f"{received}; planes in other files are not read")
+def samples_of_pages(structure: Structure) -> list[int]:
+    """Return the number of samples of each page."""
+    pages = ({entry.code: entry for entry in structure.entries(offset)} for offset in structure.chain())
+    return [math.prod(_lengths(entries)) for entries in pages]

@@ -14,6 +14,7 @@ from faltung.files.orientation import as_seen
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.refusal import RefusedError
 from faltung.files.tiff_check import checked_structure
+from faltung.files.tiff_opening import opened_tiff
 from faltung.files.tiff_tags import TEXTS, nodata_of, passed_on
 from faltung.ground.given_files import check_fits, check_size
 
@@ -38,9 +39,7 @@ def read_tiff(path: Path, *, decoded: bool = True) -> list[Picture]:
 
     If they are not to be decoded, their samples are zeros that take no memory.
     """
-    import tifffile
-
-    with checked_structure(path) as structure, tifffile.TiffFile(path, _multifile=False) as file:
+    with checked_structure(path) as structure, opened_tiff(path, structure) as file:
         series = list(file.series)
         if not series:
             raise RefusedError("a TIFF file with at least one page", "")

@@ -26,6 +26,7 @@ from faltung.files.quiet import quiet
 from faltung.files.refusal import RefusedError
 from faltung.files.tiff_check import checked_structure
 from faltung.files.tiff_input import read_tiff
+from faltung.files.tiff_opening import opened_tiff
 from faltung.files.tiff_output import write_tiff
 from faltung.files.tiff_packing import packing
 from faltung.ground.new_files import new_file
@@ -45,10 +46,8 @@ _PAGE_BYTES = 32 << 20
 
 def unpacked_bytes(path: Path) -> int:
     """Return how many bytes the pictures of a TIFF unpack to; 0 for what is no TIFF."""
-    import tifffile
-
     try:
-        with quiet(), checked_structure(path), tifffile.TiffFile(path, _multifile=False) as file:
+        with quiet(), checked_structure(path) as structure, opened_tiff(path, structure) as file:
             return sum(int(series.nbytes) for series in file.series)
     except Exception:  # whatever is wrong is told when the file is read
         return 0
@@ -88,10 +87,8 @@ class TiffRegions:
         self._open()
 
     def _open(self) -> None:
-        import tifffile
-
         with quiet():
-            self._file = tifffile.TiffFile(self.folder, _multifile=False)
+            self._file = opened_tiff(self.folder)
             series = self._file.series[0]
             page = series.keyframe
             if series.dataoffset is not None and int(page.compression) == 1 and not page.is_tiled:

@@ -13,6 +13,8 @@ __all__ = ["TEXTS", "extra_tags", "nodata_of", "number_text", "passed_on"]
 #: Texts that EXIF has, too: description, maker, model, software, date, artist, copyright.
 TEXTS = {270, 271, 272, 305, 306, 315, 33432}
 _NODATA, _EXIF_DIRECTORIES = 42113, {34665, 34853, 40965}
+#: The whole numbers that NumPy has integers for; others are floats.
+_LOW, _HIGH = -(2**63), 2**64 - 1
 #: How pixels are stored, what their extremes are, and what `Metadata` has a field for.
 _STORAGE = {*range(254, 260), 262, 263, 264, 265, 266, 273, 274, *range(277, 285), 288, 289, 290, 291, 292, 293, 296}
 _STORAGE |= {317, 320, 321, *range(322, 329), 330, 337, 338, 339, 340, 341, 342, 347, *range(512, 522), 529, 530, 531}
@@ -38,9 +40,11 @@ def nodata_of(directory: Directory) -> int | float | None:
     text = entry.data.rstrip(b"\0 ").decode("ascii", "replace").strip() if isinstance(entry, Tag) else ""
     for kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             continue
+        if kind is float or _LOW <= value <= _HIGH:
+            return value
     return None
 
 

@@ -6,6 +6,7 @@ import lzma
 import math
 import os
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ __all__ = ["ArrayArchive", "npy_header", "open_archive", "read_npy"]
 
 _ENDING = ".npy"
 _MOST_AXES = 32
+#: Bytes beyond which NumPy makes no array, even if another axis has no samples: it counts that as one.
+_MOST_BYTES = 2**63 - 1
 #: What `zipfile` and its decoders raise for damaged files, beside ValueError and OSError.
 _ERRORS: tuple[type[Exception], ...] = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
 _ERRORS += (NotImplementedError, RuntimeError, EOFError, IndexError, OverflowError)
@@ -46,7 +49,8 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         raise ValueError("its header is damaged") from error
     if dtype.hasobject:
         raise ValueError("it holds objects of Python, for which code would have to run")
-    if len(shape) > _MOST_AXES or min(shape, default=0) < 0 or not dtype.itemsize:
+    without_samples = 0 in shape and math.prod(length or 1 for length in shape) * dtype.itemsize > _MOST_BYTES
+    if len(shape) > _MOST_AXES or min(shape, default=0) < 0 or not dtype.itemsize or without_samples:
         raise ValueError(f"an array of shape {str(shape)[:80]} and dtype {str(dtype)[:80]} cannot be")
     return shape, transposed, dtype
 
@@ -70,7 +74,16 @@ def read_npy(path: str | os.PathLike[str], mapped: bool = False) -> NDArray[Any]
             return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
         check_fits(nbytes)
         file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
+        return _checked_letters(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _checked_letters(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array, or raise ValueError if it has texts in it of which no text of Python can be made."""
+    if array.dtype.kind == "U" and array.size:
+        letters = array.reshape(-1).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if letters.max() > sys.maxunicode:
+            raise ValueError("it holds texts with letters that Unicode does not have")
+    return array
 
 
 def _whole(file: IO[bytes], size: int, whole: int, exact: bool = False) -> int:
@@ -116,7 +129,7 @@ class ArrayArchive:
         with self._file.open(info) as member:
             array = np.lib.format.read_array(member, allow_pickle=False)
             member.read(1)  # the checksum is looked at where the member ends
-            return array
+            return _checked_letters(array)
 
 
 @contextmanager

@@ -134,8 +134,11 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     ------
     OSError
         As for `open_regular`.
+    MemoryError
+        It does not fit.
     """
     with open_regular(path) as file:
+        check_fits(os.fstat(file.fileno()).st_size)
         return file.read()
 
 
