@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from hypothesis import strategies as st
 import faltung as fa
 from faltung.chunked.cells import Cells
 from faltung.chunked.memory_budget import Demand, arranged, bytes_of, fresh
+from faltung.chunked.portions import MOST_UNITS, Portions, box_of_bytes
 from faltung.ground.given_files import free_bytes
 
 
 def test_sizes_as_they_are_typed():
     assert [bytes_of(text) for text in ("7", "2kB", "1.5 MB", "3gib", 12)] == [7, 2000, 1_500_000, 3 << 30, 12]
     assert bytes_of(None) <= free_bytes()
-    for wrong in ("", "MB", "-1GB", "1 potato", 0, -5):
+    for wrong in ("", "MB", "-1GB", "1 potato", 0, -5, "9" * 400 + "GB"):
         with pytest.raises(fa.ArgumentError, match="memory"):
             bytes_of(wrong)
     for wrong in (1.5, True):
@@ -74,3 +76,19 @@ def test_fresh_memory_is_zero_and_can_be_written():
     block[1] = 2
     assert block.sum() == 8
     assert fresh((0, 4), np.dtype("f4")).shape == (0, 4)
+
+
+def test_portions_have_a_bounded_number_of_units():
+    shape, unit = (10**12, 3), (1, 1)
+    box = box_of_bytes(unit, shape, 1, 1 << 26)
+    assert math.prod(box) <= MOST_UNITS
+    plan = arranged(Demand((10**9, 1), (1, 1), (0, 0), (1, 1), 1, 1, in_order=True), 1 << 30)
+    assert math.prod(plan.box) <= MOST_UNITS
+
+
+def test_portions_of_long_arrays_are_found_one_by_one():
+    tracemalloc.start()
+    left = Portions((1 << 40,), (1 << 16,), (1 << 16,)).left(np.broadcast_to(np.False_, 1 << 24))
+    assert [next(left).region for _ in range(2)] == [((0, 1 << 16),), ((1 << 16, 1 << 17),)]
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()

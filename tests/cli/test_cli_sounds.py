@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import faltung as fa
 from faltung.cli import sound
 from faltung.files import sound_files
+from faltung.files.sound_chunks import other_chunks
 
 soundfile = pytest.importorskip("soundfile")
 RATE = 48000
@@ -329,3 +331,16 @@ def test_names_of_sounds_that_are_no_utf8(command, rng):
     os.rename("a.wav", os.path.join(odd[:-4], odd))
     assert command("apply", os.path.join(odd[:-4], odd), "-k", "delta(ndim=1)", "-o", f"{odd[:-4]}/b.flac")[0] == 0
     assert command("apply", f"{odd[:-4]}/b.flac", "-k", os.path.join(odd[:-4], odd), "-o", "c.wav")[0] == 0
+
+
+def test_lengths_of_chunks_are_not_believed(tmp_path):
+    table = struct.pack("<QQQI", 2**63, 2**64 - 2, 1000, 0)
+    parts = [(b"ds64", table), (b"cue ", b"\0\0\0\0")]
+    head = b"".join(name + struct.pack("<I", len(content)) + content for name, content in parts)
+    (tmp_path / "a.wav").write_bytes(b"RF64\xff\xff\xff\xffWAVE" + head + b"data\xff\xff\xff\xff" + bytes(40))
+    assert other_chunks(tmp_path / "a.wav") == ["markers"]
+
+
+def test_rates_without_a_common_measure_are_refused():
+    with pytest.raises(fa.ArgumentError, match="--kernel: expected a sample rate that has a larger common divisor"):
+        sound._at_rate(np.ones((4, 1)), 2**31 - 1, 44_100)

@@ -140,3 +140,45 @@ def test_a_network_that_is_not_finite_generates_nothing(tmp_path, command, value
     saved(tmp_path / "made", network)
     code, said = command("generate made -n 2 --steps 2 --npz o.npz")
     assert (code, "finite" in said, (tmp_path / "o.npz").exists()) == (1, True, False)
+
+
+def test_a_description_that_is_a_pipe_is_not_waited_for(command, tmp_path):
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / "run.json")
+    picture(tmp_path / "a.png")
+    code, said = command("predict run a.png --csv a.csv")
+    assert code == 1
+    assert "Error: RUN: expected a run folder" in said
+    assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize("data", [r'"a\u0000b"', r'"\ud800"', r'"\udc80"', "5", "null"])
+def test_the_data_of_a_run_may_have_no_name(command, tmp_path, data):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(f'{{"data": {data}}}')
+    picture(tmp_path / "a.png")
+    (tmp_path / "a.csv").write_text("before")
+    code, said = command("predict run a.png --csv a.csv --overwrite")
+    assert (code, "Error: RUN: expected a run folder" in said) == (1, True)
+    assert (tmp_path / "a.csv").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("apply a.npy -k box(3) -o b.npy --scale :5", "--scale: expected auto, none, or two different numbers"),
+        ("apply a.npy -k box(3) -o b.npy --axes=--1,0", "--axes: expected 2 of the axes"),
+        ("apply a.npy -k box(3) -o b.zarr --axes=--1,0", "--axes: expected 2 of"),
+        (f"apply a.npy -k box(3) -o b.zarr --axes={'9' * 5000},0", "--axes: expected 2 of"),
+        (f"plan a.npy -k box(3) --axes={'9' * 5000},0", "--axes: expected 2 of the axes"),
+        ("inspect :net --html a.html", "Error"),
+        (f"fit a.npy a.npy --size {'9' * 5000}", "--size: expected a number of taps"),
+        (f"fit a.npy a.npy --size {'x'.join('3' * 33)}", "--size: expected a number of taps"),
+        (f"fit a.npy a.npy --size 3 --axes {','.join('0' * 33)}", "--axes: expected at most 32 axes"),
+    ],
+)
+def test_options_that_say_nothing_get_one_sentence(command, tmp_path, words, said):
+    np.save(tmp_path / "a.npy", np.zeros((8, 8)))
+    code, printed = command(words)
+    assert code in (1, 2)
+    assert said in printed

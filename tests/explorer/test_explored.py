@@ -232,6 +232,8 @@ def test_a_saved_state_is_shown(tmp_path):
     path.write_text(json.dumps({"view": "algebra", "filter.mode": "wrap", "filter.cval": 2, "filter.text": "a&b=é"}))
     content = fa.explore(path).content()
     assert content["address"] == "view=algebra&filter.mode=wrap&filter.cval=2&filter.text=a%26b%3D%C3%A9"
+    path.write_text(r'{"view": "algebra", "filter.text": "\udc80"}')
+    assert fa.explore(path).content()["address"] == "view=algebra&filter.text=%3F"
     for wrong in ("[]", "{}", '{"a": 1}', '{"view": "filter", "a&b": 1}', "[" * 100_000):
         path.write_text(wrong)
         with pytest.raises(fa.ArgumentError, match="thing: expected a state that 'Save state' of the page wrote"):

@@ -58,6 +58,10 @@ def test_the_setting_nearest_to_the_call_is_used(monkeypatch):
             assert worker_count(2) == 2
         assert worker_count() == 4
     assert worker_count() == 5
+    for wrong in ("five", "9" * 5000):
+        monkeypatch.setenv("FALTUNG_WORKERS", wrong)
+        with pytest.raises(fa.ArgumentTypeError, match="FALTUNG_WORKERS: expected a positive integer"):
+            worker_count()
     monkeypatch.setenv("FALTUNG_WORKERS", "")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5, 7, 9, 11, 13}, raising=False)
     assert worker_count() == 7

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from faltung.chunked.portions import box_of_bytes
+from faltung.chunked.portions import MOST_UNITS, box_of_bytes
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import is_integer
 from faltung.ground.given_files import free_bytes
@@ -62,7 +62,7 @@ def bytes_of(memory: Any) -> int:
         return free_bytes() // _SHARE
     expected = "a number of bytes, such as 500MB or 2GiB"
     if isinstance(memory, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-zA-Z]*)\s*", memory)
+        found = re.fullmatch(r"\s*(\d{1,18}(?:\.\d*)?)\s*([a-zA-Z]*)\s*", memory)
         if found is None or found[2].upper() not in _UNITS:
             raise ArgumentError("memory", expected, repr(memory))
         memory = int(float(found[1]) * _UNITS[found[2].upper()])
@@ -198,7 +198,8 @@ def _ordered_box(unit: Sequence[int], shape: Sequence[int], itemsize: int, most:
     """Return a box of units that are neighbours in a file: whole axes at the end, and single units before."""
     box = [*map(min, unit, shape)]
     for axis in reversed(range(len(box))):
-        fits = int(most // (math.prod(box) * itemsize))
+        units = math.prod(-(-size // part) for size, part in zip(box, unit, strict=True))
+        fits = int(min(most // (math.prod(box) * itemsize), MOST_UNITS // units))
         box[axis] = min(shape[axis], max(1, fits) * box[axis])
         if box[axis] < shape[axis]:
             break

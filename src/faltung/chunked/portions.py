@@ -18,7 +18,11 @@ from faltung.ground.extended import Region
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Portion", "Portions", "box_of_bytes", "pieces_of", "slices_of", "unit_counts"]
+__all__ = ["MOST_UNITS", "Portion", "Portions", "box_of_bytes", "pieces_of", "slices_of", "unit_counts"]
+
+
+#: Units of a portion: each of them has a name, and maybe a file.
+MOST_UNITS = 2**16
 
 
 class Portion(NamedTuple):
@@ -73,7 +77,7 @@ class Portions:
     def left(self, done: NDArray[np.bool_]) -> Iterator[Portion]:
         """Yield what is not done: whole portions, or single units of those that are done in part."""
         steps = [size // part for size, part in zip(self.box, self.unit, strict=True)]
-        for first in itertools.product(*map(range, (0,) * len(steps), self.counts, steps)):
+        for first in _places(self.counts, steps):
             spans = [(at, min(at + step, count)) for at, step, count in zip(first, steps, self.counts, strict=True)]
             state = done[tuple(slice(*span) for span in spans)]
             if not state.any():
@@ -101,8 +105,20 @@ def unit_counts(shape: Sequence[int], unit: Sequence[int]) -> tuple[int, ...]:
     return tuple(-(-length // size) for length, size in zip(shape, unit, strict=True))
 
 
+def _places(counts: Sequence[int], steps: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Yield the first units of all portions; `itertools.product` would keep those of each axis in memory."""
+    if not counts:
+        yield ()
+        return
+    for first in range(0, counts[0], steps[0]):
+        for rest in _places(counts[1:], steps[1:]):
+            yield (first, *rest)
+
+
 def box_of_bytes(unit: Sequence[int], shape: Sequence[int], itemsize: int, most: float) -> tuple[int, ...]:
     """Return a multiple of a unit, about as long on all axes, of at most so many bytes, but at least one unit.
+
+    It has at most `MOST_UNITS` units.
 
     Examples
     --------
@@ -115,7 +131,8 @@ def box_of_bytes(unit: Sequence[int], shape: Sequence[int], itemsize: int, most:
         axis = min((axis for axis, can in enumerate(grows) if can), key=lambda axis: box[axis])
         longer = [*box[:axis], box[axis] + unit[axis], *box[axis + 1 :]]
         held = math.prod(map(min, longer, shape)) * itemsize
-        if held > most:
+        units = math.prod(size // part for size, part in zip(longer, unit, strict=True))
+        if held > most or units > MOST_UNITS:
             grows[axis] = False
             continue
         box = longer

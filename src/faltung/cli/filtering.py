@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +25,7 @@ from faltung.kernels.totals import magnitude, total
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["AXES_HELP", "MODE_HELP", "Filtering", "kernel_axes", "modes"]
+__all__ = ["AXES_HELP", "MODE_HELP", "MOST_AXES", "Filtering", "is_index", "kernel_axes", "modes"]
 
 #: Help of the option that names the border.
 MODE_HELP = (
@@ -33,6 +34,8 @@ MODE_HELP = (
 )
 #: Help of the option that names the axes.
 AXES_HELP = "Axes to filter, as numbers or letters: 0,1 or Y,X."
+#: Axes that an array of NumPy has at most, in every version.
+MOST_AXES = 32
 
 Note = Callable[[str], None]
 Track = Callable[[range], Iterable[int]]
@@ -184,6 +187,17 @@ def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None, note: Note
     return tuple(axes[-kernel.ndim :])
 
 
+def is_index(text: str) -> bool:
+    """Return whether a text is the index of an axis; the digits of one are few.
+
+    Examples
+    --------
+    >>> is_index("-1"), is_index("--1"), is_index("Y")
+    (True, False, False)
+    """
+    return re.fullmatch(r"-?\d{1,9}", text) is not None
+
+
 def _chosen_axes(chosen: str, picture: Picture, count: int) -> tuple[int, ...]:
     ndim = picture.samples.ndim
     known = [letter for letter in picture.axes if picture.axes.count(letter) == 1]
@@ -191,7 +205,7 @@ def _chosen_axes(chosen: str, picture: Picture, count: int) -> tuple[int, ...]:
     for name in (part.strip() for part in chosen.split(",")):
         if name.upper() in known:
             axes.append(picture.axes.index(name.upper()))
-        elif name.lstrip("-").isdecimal() and -ndim <= int(name) < ndim:
+        elif is_index(name) and -ndim <= int(name) < ndim:
             axes.append(int(name) % ndim)
     if len(axes) != count or len(chosen.split(",")) != count or len({*axes}) != count:
         letters = f" or {','.join(known)}" if known else ""

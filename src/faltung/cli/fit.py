@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from faltung import files
 from faltung.cli.completion import mode_names
 from faltung.cli.console import print_note, print_result
-from faltung.cli.filtering import AXES_HELP, kernel_axes, modes
+from faltung.cli.filtering import AXES_HELP, MOST_AXES, kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES
@@ -165,13 +165,16 @@ def _picture_names(folder: Path) -> set[str]:
 
 def _support(size: str, axes: str | None, first: Path) -> tuple[int, ...]:
     """Return the taps along each axis. One number is used for all axes."""
-    if not re.fullmatch(r"\d+(\s*[x,]\s*\d+)*", size):
+    if not re.fullmatch(rf"\d{{1,9}}(\s*[x,]\s*\d{{1,9}}){{0,{MOST_AXES - 1}}}", size):
         raise ArgumentError("--size", "a number of taps such as 15, or 9x15", repr(size), "Write it without units.")
     sizes = tuple(int(taps) for taps in re.findall(r"\d+", size))
     if len(sizes) > 1:
         return sizes
     if axes is not None:
-        return sizes * len(axes.split(","))
+        count = len(axes.split(","))
+        if count > MOST_AXES:
+            raise ArgumentError("--axes", f"at most {MOST_AXES} axes", str(count))
+        return sizes * count
     (picture, *_) = files.read(first)
     return sizes * min(2, sum(name not in "SC" for name in picture.axes))
 

@@ -6,7 +6,6 @@ with ``writable=True``; whatever else was typed and is a file is an input.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from faltung.chunked.zarr_source import is_zarr
+from faltung.ground.given_files import read_object
 from faltung.ground.targets import Inputs
 
 __all__ = ["check_outputs", "written_options"]
@@ -77,11 +77,12 @@ def _read_with(typed: str | Path) -> Iterator[Path]:
     yield Path(typed)
     module, colon, _ = str(typed).partition(":")
     if colon:  # a function that makes a network
-        yield Path(*module.split(".")).with_suffix(".py")
-        yield Path(*module.split("."), "__init__.py")
+        place = module.replace(".", os.sep)
+        yield Path(f"{place}.py")
+        yield Path(place, "__init__.py")
     try:  # a run folder names its data
-        data = json.loads(Path(typed, "run.json").read_bytes())["data"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        data = read_object(Path(typed, "run.json")).get("data")
+    except (OSError, ValueError):  # the command says what is wrong with it
         return
     if isinstance(data, str):
         yield Path(data)

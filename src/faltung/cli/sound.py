@@ -45,6 +45,8 @@ _BLOCK, _LONGEST = 1 << 14, 1 << 24
 _MOST_BYTES = (1 << 32) - (1 << 26)
 #: Zeros of the sinc on each side, and the shape of its Kaiser window: 100 dB.
 _ZEROS, _BETA = 48, 10.0
+#: Most samples of the sinc.
+_LONGEST_SINC = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,9 @@ def _at_rate(samples: NDArray[np.float64], before: int, after: int) -> NDArray[n
     """Return an impulse response at another rate, with the same frequency response below half of both rates."""
     up, down = after // gcd(before, after), before // gcd(before, after)
     most = max(up, down)
+    if 2 * _ZEROS * most > _LONGEST_SINC:
+        expected = f"a sample rate that has a larger common divisor with {after} Hz"
+        raise ArgumentError("--kernel", expected, f"{before} Hz", "Convert it first.")
     lags = np.arange(-_ZEROS * most, _ZEROS * most + 1)
     # The gain is `up` for the zeros between samples, and down / up because there are more samples each second.
     taps = np.sinc(lags / most) * np.kaiser(len(lags), _BETA) / most * down

@@ -20,6 +20,7 @@ from faltung.chunked.streaming import Progress
 from faltung.chunked.zarr_source import is_zarr
 from faltung.cli.console import errors, print_beside, print_note, print_result
 from faltung.cli.depth import own_dtype
+from faltung.cli.filtering import is_index
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.tiff_regions import TiffRegions, unpacked_bytes, write_streamed
@@ -167,7 +168,7 @@ def _axes(typed: str | None, first: Any) -> tuple[tuple[int, ...] | None, tuple[
     if typed is None:
         return None, None
     parts = tuple(part.strip() for part in typed.split(","))
-    if all(part.lstrip("-").isdecimal() for part in parts):
+    if all(is_index(part) for part in parts):
         return tuple(map(int, parts)), None
     names = {axis.name.lower(): axis.name for axis in first.axes if axis.name}
     return None, tuple(names.get(part.lower(), part) for part in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,20 +34,21 @@ def read_table(path: Path) -> NDArray[np.float64]:
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError("it is no text") from error
-    lines = [line.partition("#")[0] for line in text.splitlines()]
-    delimiter = next((sign for sign in ";\t," if any(sign in line for line in lines)), None)
-    rows = list[list[float]]()
+    lines = text.splitlines()
+    delimiter = next((sign for sign in ";\t," if any(sign in line.partition("#")[0] for line in lines)), None)
+    numbers, columns = array("d"), 0
     for number, line in enumerate(lines, 1):
-        cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
+        cells = [cell.strip().strip('"') for cell in line.partition("#")[0].split(delimiter)]
         while cells and not cells[-1]:  # spreadsheets end lines with delimiters
             cells.pop()
         if cells:
-            rows.append([_number(cell, delimiter, number) for cell in cells])
-            if len(rows[-1]) != len(rows[0]):
-                raise ValueError(f"line {number} has {len(rows[-1])} numbers, and the first line {len(rows[0])}")
-    if not rows:
+            numbers.extend(_number(cell, delimiter, number) for cell in cells)
+            columns = columns or len(cells)
+            if len(cells) != columns:
+                raise ValueError(f"line {number} has {len(cells)} numbers, and the first line {columns}")
+    if not columns:
         raise ValueError("there are no numbers")
-    return np.array(rows)
+    return np.array(numbers).reshape(-1, columns)
 
 
 def _number(cell: str, delimiter: str | None, line: int) -> float:

@@ -37,6 +37,9 @@ def saved_state(path: Path) -> str:
     state = small_json(path)
     if not state or not all(_KEY.fullmatch(key) for key in state) or "view" not in state:
         raise ArgumentError("thing", "a state that 'Save state' of the page wrote", f"'{path}'", "Save it again.")
-    return "&".join(
-        f"{key}={quote(value if isinstance(value, str) else json.dumps(value))}" for key, value in state.items()
-    )
+    return "&".join(f"{key}={_quoted(value)}" for key, value in state.items())
+
+
+def _quoted(value: object) -> str:
+    """Return a value as a part of an address; what is no text becomes question marks."""
+    return quote(value if isinstance(value, str) else json.dumps(value), errors="replace")

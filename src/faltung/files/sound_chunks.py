@@ -5,6 +5,7 @@ RIFF WAVE files are chunks with a name of four letters and a length; FLAC files 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -46,20 +47,20 @@ def other_chunks(path: Path) -> list[str]:
 
 def _chunks(file: BinaryIO) -> Iterator[str]:
     """Yield the names of the chunks of a RIFF file, behind its head."""
-    large = None
+    large, end = None, os.fstat(file.fileno()).st_size
     for _ in range(_MOST):
         head = file.read(8)
         if len(head) < 8:
             return
-        name, size = head[:4].decode("latin-1"), int.from_bytes(head[4:], "little")
+        name, size, begin = head[:4].decode("latin-1"), int.from_bytes(head[4:], "little"), file.tell()
         yield name
         if name == "ds64":  # the lengths of a large file are here
-            table = file.read(size)
-            large = int.from_bytes(table[8:16], "little")
-        else:
-            if name == "data" and size == 0xFFFFFFFF and large is not None:
-                size = large
-            file.seek(size + size % 2, 1)
+            large = int.from_bytes(file.read(min(size, 16))[8:], "little")
+        elif name == "data" and size == 0xFFFFFFFF and large is not None:
+            size = large
+        if size > end - begin:  # it is not whole, and nothing follows
+            return
+        file.seek(begin + size + size % 2)
 
 
 def _flac_blocks(file: BinaryIO) -> Iterator[int]:

@@ -62,7 +62,7 @@ class Inputs:
     """
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
-        self._paths = tuple(paths)
+        self._paths = tuple(path for path in paths if "\0" not in os.fspath(path))  # others are no names of files
 
     @lazy
     def _names(self) -> dict[tuple[int, int], str]:

@@ -28,6 +28,8 @@ _Made = TypeVar("_Made", covariant=True)
 _chosen: ContextVar[int | None] = ContextVar("faltung_workers", default=None)
 #: Seconds that the end of the interpreter waits for a helper.
 _LAST = 1.0
+#: Digits of a number of threads; Python refuses to read thousands of them.
+_MOST_DIGITS = 9
 
 
 def worker_count(asked: Any = None) -> int:
@@ -49,7 +51,7 @@ def chosen_count(asked: Any = None) -> int | None:
         return chosen
     text = os.environ.get("FALTUNG_WORKERS")
     if text:
-        return _checked(int(text) if text.isdecimal() else text, "FALTUNG_WORKERS")
+        return _checked(int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else text, "FALTUNG_WORKERS")
     return None
 
 
