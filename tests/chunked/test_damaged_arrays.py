@@ -139,3 +139,76 @@ def test_an_array_without_columns_becomes_an_empty_file(tmp_path):
     zarr.create_array(tmp_path / "in.zarr", shape=(5, 0), chunks=(2, 2), dtype="uint8")
     apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.npy")
     assert np.load(tmp_path / "out.npy").shape == (5, 0)
+
+
+def sparse(folder, shape, chunks, **attributes):
+    """Make an array without any chunk."""
+    return zarr.create_array(folder, shape=shape, chunks=chunks, dtype="u1", attributes=attributes)
+
+
+def image(folder, *levels):
+    """Make an image of levels without any chunk."""
+    for name, shape in enumerate(levels):
+        sparse(folder / str(name), shape, tuple(min(length, 1000) for length in shape))
+    datasets = [{"path": str(name)} for name in range(len(levels))]
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    zarr.create_group(
+        folder, attributes={"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}}
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [10**30, -(10**400), [1, 10**30], [[1], [1, 2]], [[1, 2], [3, 4]], {"a": 1}, [], "text"],
+    ids=lambda fill: str(fill)[:20],
+)
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_any_value_may_be_declared_missing(tmp_path, fill, dtype):
+    x = np.ones((8, 8), dtype)
+    zarr.create_array(tmp_path / "in.zarr", data=x, chunks=(8, 8), attributes={"_FillValue": fill})
+    if isinstance(fill, int) or fill in ([], [1, 10**30]):
+        apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr", dtype="f4")
+    else:
+        with pytest.raises((fa.ArgumentTypeError, fa.ArgumentError), match="_FillValue"):
+            apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr")
+
+
+def test_links_in_circles_end(tmp_path):
+    sparse(tmp_path / "in.zarr", (8, 8), (8, 8))
+    for name in "abc":
+        (tmp_path / "in.zarr" / name).symlink_to(".")
+    apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "circle"])
+def test_what_has_no_end_is_not_copied(tmp_path, kind):
+    source = image(tmp_path / "in.zarr", (8, 8))
+    (source / "labels").mkdir()
+    if kind == "pipe":
+        os.mkfifo(source / "labels" / "x")
+    else:
+        (source / "labels" / "x").symlink_to("/dev/zero" if kind == "device" else ".")
+    with pytest.raises((OSError, fa.ArgumentError), match=r"and no file|a link to one of them"):
+        apply(source, fa.box(3), tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr" / "0").exists()
+
+
+def test_levels_that_are_far_apart_are_not_made(tmp_path):
+    source = image(tmp_path / "in.zarr", (1, 5000), (1, 1))
+    notes = apply(source, fa.box((1, 3)), tmp_path / "out.zarr").notes
+    assert any("Levels 1 are not kept" in note for note in notes)
+
+
+def test_there_are_few_levels(tmp_path):
+    source = image(tmp_path / "in.zarr", *[(1, 1)] * 65)
+    with pytest.raises(fa.ArgumentError, match="source: expected an image of at most 64 levels, got 65"):
+        apply(source, fa.box(1), tmp_path / "out.zarr")
+
+
+def test_an_output_that_holds_a_pipe_is_not_waited_for(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((8, 8)))
+    (tmp_path / "out.zarr").mkdir()
+    os.mkfifo(tmp_path / "out.zarr" / "zarr.json")
+    with pytest.raises(fa.ArgumentError, match="out: expected a folder that does not exist yet"):
+        apply(tmp_path / "a.npy", fa.box(3), tmp_path / "out.zarr")

@@ -18,6 +18,8 @@ _TYPES |= dict.fromkeys(("c", "s", "band", "bands", "channel", "channels", "samp
 _LETTERS = "tczyx"
 #: Distances and places are below it.
 _FAR = 1e300
+#: Each level has at most half of the samples of the one before, so there cannot be more that differ.
+_MOST_LEVELS = 64
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,11 @@ def multiscale_of(group: Any, folder: Path) -> Multiscale:
         held = f"'{folder}', a group with {len(images)} images"
         raise ArgumentError("source", "a Zarr array, or a group with one image of OME-Zarr", held, remedy)
     (image,) = images
-    paths = tuple(_level(each, group, folder) for each in _listed(image, "datasets", object, folder))
+    datasets = _listed(image, "datasets", object, folder)
+    if len(datasets) > _MOST_LEVELS:  # each of them is opened
+        held = f"{len(datasets):,} in '{folder}'"
+        raise ArgumentError("source", f"an image of at most {_MOST_LEVELS} levels", held)
+    paths = tuple(_level(each, group, folder) for each in datasets)
     version = str(known.get("version") or image.get("version") or "0.4")
     counts = {group[path].ndim for path in paths}
     listed = _listed(image, "axes", str | Mapping, folder) or [*_LETTERS[-max(counts) :]]

@@ -20,6 +20,8 @@ from faltung.chunked.smaller_levels import factors_between, level_question
 from faltung.chunked.zarr_layout import ZarrLayout, fitted
 from faltung.chunked.zarr_sink import UNFINISHED, files_are_lost
 from faltung.chunked.zarr_source import ZarrSource, is_zarr, open_zarr
+from faltung.errors import ArgumentError
+from faltung.ground.given_files import check_regular
 from faltung.planning.nodata import Nodata
 from faltung.planning.question import Options
 
@@ -36,6 +38,7 @@ def filtered_image(
     nodata: Nodata,
 ) -> tuple[tuple[int, ...], np.dtype[Any], tuple[str, ...]]:
     """Filter the finest level of an image, and make the others of the result; return shape, dtype and notes."""
+    _check_others(image)
     levels = [ZarrSource(image.group[path]) for path in image.paths]
     question = question_for(levels[0], kernel, options, dims, image.axes)
     first = ArrayLevel.like(levels[0], question, None, nodata)
@@ -122,11 +125,29 @@ def end_group(target: Path, attributes: Mapping[str, Any]) -> None:
         make_durable(target / name)
 
 
-def _copied(image: Multiscale, target: Path) -> list[str]:
-    """Copy what else is in a group, such as labels; return what is said of it."""
+def _others(image: Multiscale) -> list[Path]:
+    """Return the folders in a group that hold none of its levels, such as labels."""
     levels = {path.split("/")[0] for path in image.paths}
     marks = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
-    others = [path for path in sorted(image.folder.iterdir()) if path.name not in levels | marks and path.is_dir()]
+    return [path for path in sorted(image.folder.iterdir()) if path.name not in levels | marks and path.is_dir()]
+
+
+def _check_others(image: Multiscale) -> None:
+    """Refuse what cannot be copied: a device has no end, and links to folders may lead in circles."""
+    seen = set[str]()
+    for other in _others(image):
+        for place, _, names in os.walk(other, followlinks=True):
+            if (real := os.path.realpath(place)) in seen:
+                received = f"'{place}', a link to one of them"
+                raise ArgumentError("source", "folders beside its levels that can be copied", received)
+            seen.add(real)
+            for name in names:
+                check_regular(Path(place, name))
+
+
+def _copied(image: Multiscale, target: Path) -> list[str]:
+    """Copy what else is in a group, such as labels; return what is said of it."""
+    others = _others(image)
     for path in others:
         part = target / f"{path.name}.part"
         if part.exists():

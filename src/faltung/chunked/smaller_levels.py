@@ -7,6 +7,7 @@ of 2, its place is half a sample of the finer level beyond that of the first of 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,8 @@ __all__ = ["METHODS_OF_LEVELS", "check_level_method", "factors_between", "level_
 METHODS_OF_LEVELS = ("mean", "gaussian")
 #: Radius of the Gaussian, in standard deviations.
 _RADIUS = 3.5
+#: Samples that one of the next level is made of, at most.
+_MOST_TAPS = 2**12
 
 
 def check_level_method(method: Any) -> str:
@@ -88,7 +91,7 @@ def level_question(
 
 
 def factors_between(finer: Sequence[int], smaller: Sequence[int]) -> tuple[int, ...] | None:
-    """Return the factor between two levels along each axis; None if there is none that is whole.
+    """Return the factor between two levels along each axis; None if there is none that is whole, or they are too far.
 
     Examples
     --------
@@ -99,4 +102,4 @@ def factors_between(finer: Sequence[int], smaller: Sequence[int]) -> tuple[int, 
     for many, few, factor in zip(finer, smaller, factors, strict=True):
         if few not in (-(-many // factor), many // factor) or not few:
             return None
-    return factors if max(factors) > 1 else None
+    return factors if 1 < math.prod(factors) <= _MOST_TAPS else None

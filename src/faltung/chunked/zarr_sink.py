@@ -24,7 +24,7 @@ from faltung.chunked.portions import Portion, slices_of, unit_counts
 from faltung.chunked.zarr_layout import ZarrLayout, create_array
 from faltung.chunked.zarr_source import is_zarr, open_zarr
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.given_files import check_fits
+from faltung.ground.given_files import check_fits, read_regular
 from faltung.ground.targets import Inputs
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _check_existing(out: Path, folder: Path, resume: bool, overwrite: bool) -> N
 def _says_unfinished(folder: Path) -> bool:
     for name in ("zarr.json", ".zattrs"):
         with contextlib.suppress(OSError):
-            if UNFINISHED in (folder / name).read_text("utf-8", "replace"):
+            if UNFINISHED.encode() in read_regular(folder / name):
                 return True
     return False
 

@@ -79,9 +79,10 @@ def folder_of(array: Any) -> Path | None:
 
 def digest_of_files(folder: Path) -> str:
     """Return a number that changes with every file in a folder: its names, sizes and times."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest, seen = hashlib.blake2b(digest_size=16), set[str]()
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders.sort()
+        # A folder that is linked again says nothing new; links may lead in circles.
+        folders[:] = sorted(name for name in folders if _is_new(os.path.join(place, name), seen))
         for name in sorted(names):
             if name != JOURNAL:
                 path = os.path.join(place, name)
@@ -91,6 +92,13 @@ def digest_of_files(folder: Path) -> str:
                 said = f"{os.path.relpath(path, folder)}\0{found.st_size}\0{found.st_mtime_ns}\n"
                 digest.update(said.encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _is_new(folder: str, seen: set[str]) -> bool:
+    real = os.path.realpath(folder)
+    new = real not in seen
+    seen.add(real)
+    return new
 
 
 def _unreadable(received: str) -> ArgumentError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ __all__ = ["NOTHING_DECLARED", "Nodata", "declared", "with_validity"]
 _NAMES = ("_FillValue", "missing_value", "nodata")
 #: With these in the encoding, values have been scaled since they were read, and a fill value is one before scaling.
 _SCALED = ("scale_factor", "add_offset", "_Unsigned")
+#: The whole numbers that NumPy has integers for; others are floats.
+_LOW, _HIGH = -(2**63), 2**64 - 1
 
 
 class Nodata(NamedTuple):
@@ -107,11 +110,24 @@ def with_validity(valid: Any, mask: Any, graded: bool) -> Any:
 
 
 def _numbers(name: str, value: Any) -> list[Any]:
-    items = np.atleast_1d(np.asarray(value)).tolist()
+    try:
+        items = np.atleast_1d(np.asarray(value)).tolist()
+    except ValueError:  # lists of different lengths
+        items = [value]
     for item in items:
         if not isinstance(item, numbers.Number):
             raise ArgumentTypeError("x", f"a number as its attribute {name!r}", repr(value), "Correct or delete it.")
-    return items  # type: ignore[no-any-return]
+    return [_bounded(item) for item in items]
+
+
+def _bounded(value: Any) -> Any:
+    """Return a whole number that NumPy has no integer for as a float, and others as they are."""
+    if not isinstance(value, int) or _LOW <= value <= _HIGH:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _cast(value: Any, dtype: np.dtype[Any]) -> Any:
