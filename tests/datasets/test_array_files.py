@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faltung.datasets import known
-from faltung.datasets.dataset import PARTS
+from faltung.datasets.dataset import PARTS, check_names
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 
@@ -499,3 +499,26 @@ def test_a_well_known_data_set_gets_the_names_of_its_classes(tmp_path, monkeypat
     assert load(tmp_path).class_names == ("bag", "coat")
     _write_idx(tmp_path / "train-labels-idx1-ubyte", 1 - labels)
     assert load(tmp_path).class_names == ("0", "1")
+
+
+def test_an_idx_file_without_samples_that_no_array_can_be(tmp_path):
+    (tmp_path / IMAGE_FILE).write_bytes(b"\0\0\x08\x05" + struct.pack(">5I", 0, *[2**32 - 1] * 4))
+    (tmp_path / LABEL_FILE).write_bytes(b"\0\0\x08\x01\0\0\0\0")
+    with pytest.raises(ArgumentError, match="DATA: expected a plausible size"):
+        load(tmp_path)
+
+
+def test_names_of_classes_are_short(tmp_path):
+    names = ["a" * 5000, "b"]
+    np.savez(tmp_path / "x.npz", x=_picture(0, (20, 9, 12)), y=_labels(20), class_names=names)
+    with pytest.raises(ArgumentError, match="class_names: expected short names"):
+        load(tmp_path / "x.npz")
+    with pytest.raises(ValueError, match="70,001 names of up to 1,000 characters"):
+        check_names(["a"] * 70_000 + ["b" * 1000])
+
+
+def test_labels_of_many_digits_are_names(tmp_path):
+    labels = np.array(["9" * 4500, "1"])[_labels(20)]
+    np.savez(tmp_path / "x.npz", x=_picture(0, (20, 9, 12)), y=labels)
+    with pytest.raises(ArgumentError, match="class_names: expected short names, got a name of 4,500 characters"):
+        load(tmp_path / "x.npz")

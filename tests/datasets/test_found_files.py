@@ -225,3 +225,23 @@ def test_series_that_float32_cannot_tell_apart_are_refused(tmp_path, offset):
         load(tmp_path / "x.npz")
     np.savez(tmp_path / "x.npz", x=np.full((30, 40), 1e12), y=np.arange(30) % 3)
     assert len(load(tmp_path / "x.npz").training)
+
+
+def test_folders_that_link_each_other_are_searched_some_times(tmp_path):
+    names = [f"c{number}" for number in range(6)]
+    for name in names:
+        _image(tmp_path / name / "1.png", 9)
+    for name in names:
+        for other in {*names} - {name}:
+            (tmp_path / name / f"to-{other}").symlink_to(f"../{other}")
+    found, skipped = search(tmp_path)
+    assert len(found) <= (16 + 1) * len(names)
+    assert "a link to a folder that is linked 16 times" in skipped.values()
+
+
+def test_a_label_has_a_bounded_length(tmp_path):
+    for name in ("1", "2"):
+        _image(tmp_path / f"{name}.png", 9)
+    (tmp_path / "labels.csv").write_text(f"file,label\n1.png,a\n2.png,{'b' * 5000}\n")
+    with pytest.raises(ArgumentError, match="labels of at most 4,096 characters, got one of 5,000 in row 3"):
+        load(tmp_path)

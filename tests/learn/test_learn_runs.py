@@ -254,6 +254,7 @@ def _edit(folder: Path, **changes: object) -> None:
         (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 3"),
         (lambda folder: _edit(folder, digest=None), "digest is None"),
         (lambda folder: _edit(folder, class_names=[]), "class_names is"),
+        (lambda folder: _edit(folder, class_names=["bag", "coat" * 2000]), "a name of 8,000 characters"),
         (lambda folder: _edit(folder, arguments={**NETWORK.arguments, "size": "3"}), "size is '3'"),
         (lambda folder: _edit(folder, arguments={**NETWORK.arguments, "classes": True}), "classes is True"),
         (lambda folder: _edit(folder, arguments={**NETWORK.arguments, "channels": [3] * 99}), "99 layers"),

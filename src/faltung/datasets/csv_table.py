@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from faltung.datasets.data_error import data_error, shortened
+from faltung.datasets.dataset import LONGEST_NAME
 from faltung.datasets.file_names import part_of
 from faltung.datasets.listing import Entry, Listing
 from faltung.datasets.searching import search
@@ -71,6 +72,9 @@ def list_table(path: Path, *, complete: bool = False) -> Listing:
             received = f"'{row.cells[split or 0]}' in row {row.line} of '{path.name}'"
             raise data_error("train, val or test as split", received, "Rename it.")
         entry = Entry(path.parent / row.cells[file].strip(), row.cells[label].strip())
+        if len(entry.label) > LONGEST_NAME:
+            received = f"one of {len(entry.label):,} in row {row.line} of '{path.name}'"
+            raise data_error(f"labels of at most {LONGEST_NAME:,} characters", received, "Shorten it.")
         line, known = first_of.setdefault(_same(entry.path), (row.line, entry.label))
         if known != entry.label:
             received = f"'{known}' in row {line} and '{entry.label}' in row {row.line} of '{path.name}'"

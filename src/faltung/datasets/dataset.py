@@ -16,13 +16,17 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.lazy import lazy
 from faltung.ground.notebook import html_table
 
-__all__ = ["PARTS", "Dataset", "Split", "digest"]
+__all__ = ["LONGEST_NAME", "PARTS", "Dataset", "Split", "check_names", "digest"]
+
+LONGEST_NAME = 4096
+"""Characters of the name of a class, at most."""
 
 PARTS = ("training", "validation", "test")
 """The parts of a split, in the order in which they are used."""
 
 _NOTHING = Found()
 _BLOCK = 1 << 24  # bytes that are copied at a time if samples are not contiguous in memory
+_MOST_LETTERS = 1 << 26  # of a table of names
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,10 @@ class Dataset:
         if equal := [name for name, count in Counter(self.class_names).items() if count > 1]:
             remedy = "Rename them, or give their samples one label."
             raise ArgumentError("class_names", "names that differ", f"{equal[0]!r} twice", remedy)
+        try:
+            check_names(self.class_names)
+        except ValueError as error:
+            raise ArgumentError("class_names", "short names", str(error)) from error
         if self.samples.dtype not in (np.uint8, np.float32):
             raise ArgumentTypeError("samples", "a uint8 or float32 array", f"dtype {self.samples.dtype}")
         if self.samples.ndim not in (3, 4, 5) or 0 in self.samples.shape:
@@ -220,6 +228,22 @@ class Split:
         """The number of test samples that are equal to a training sample, and so do not test anything new."""
         training = {*_fingerprints(self.training.samples)}
         return sum(fingerprint in training for fingerprint in _fingerprints(self.test.samples))
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValueError if names of classes are too long: in a table, each takes the room of the longest.
+
+    Examples
+    --------
+    >>> check_names(["bag", "coat" * 2000])
+    Traceback (most recent call last):
+    ValueError: a name of 8,000 characters
+    """
+    longest = max(map(len, names), default=0)
+    if longest > LONGEST_NAME:
+        raise ValueError(f"a name of {longest:,} characters")
+    if longest * len(names) > _MOST_LETTERS:
+        raise ValueError(f"{len(names):,} names of up to {longest:,} characters")
 
 
 def _kind(data: Dataset) -> str:

@@ -123,7 +123,8 @@ def _read(path: Path) -> NDArray[Any]:
         dtype, shape = _header(source, path)
         nbytes, start = math.prod(shape) * dtype.itemsize, 4 + 4 * len(shape)
         try:
-            check_size(nbytes, stored)
+            # NumPy counts axes without samples as one: what is refused here is what no array can be.
+            check_size(math.prod(length or 1 for length in shape) * dtype.itemsize, stored)
         except ValueError as error:
             raise data_error("a plausible size", f"'{path.name}' ({error})", "Download the file again.") from error
         check_fits(nbytes)

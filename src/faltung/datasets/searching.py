@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _SYSTEM = frozenset(
 )
 _HIDDEN = "hidden"
 _MADE = "made by a file server or system"
+#: Links to one folder that are followed.
+_MOST_LINKS = 16
 
 
 def is_skipped(name: str) -> bool:
@@ -69,11 +72,16 @@ def search(
     """
     found: list[Path] = []
     skipped: dict[Path, str] = {}
+    linked = Counter[str]()
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         above = next(filter(None, map(_reason, Path(parent).relative_to(folder).parts)), "")
         circles = [name for name in folders if deep and _leads_back(Path(parent, name), folder)]
         skipped |= {Path(parent, name): "a link to a folder around it" for name in circles}
-        folders[:] = sorted({*folders} - {*circles}) if deep else []
+        often = [
+            name for name in sorted({*folders} - {*circles}) if deep and _leads_often(Path(parent, name), linked)
+        ]
+        skipped |= {Path(parent, name): f"a link to a folder that is linked {_MOST_LINKS} times" for name in often}
+        folders[:] = sorted({*folders} - {*circles} - {*often}) if deep else []
         for name in sorted(names):
             if reason := above or _reason(name):
                 skipped[Path(parent, name)] = reason
@@ -96,6 +104,14 @@ def _leads_back(path: Path, top: Path) -> bool:
         return False
     around = [*path.relative_to(top).parents]
     return os.path.realpath(path) in {os.path.realpath(top / each) for each in around}
+
+
+def _leads_often(path: Path, linked: Counter[str]) -> bool:
+    """Whether a folder is one more link to where many lead already: folders that link each other have no end."""
+    if not path.is_symlink():
+        return False
+    linked[real := os.path.realpath(path)] += 1
+    return linked[real] > _MOST_LINKS
 
 
 def _raise(error: OSError) -> None:

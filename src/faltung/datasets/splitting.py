@@ -63,8 +63,11 @@ def hold_out(
     [False, False, False, True, True, True]
     """
     chosen = np.zeros(len(labels), dtype=bool)
+    # The samples of each class in their order; there may be as many classes as samples.
+    order = np.argsort(labels, kind="stable")
+    ends = np.searchsorted(labels[order], np.arange(len(counts) + 1))
     for label, count in enumerate(counts):
-        indices = np.flatnonzero(labels == label)
+        indices = order[ends[label] : ends[label + 1]]
         if count >= len(indices):
             expected = f"fewer than the {len(indices)} samples of class {label}"
             raise ArgumentError("counts", expected, str(count), "Hold out fewer samples.")
@@ -174,7 +177,7 @@ def _numbered(
     else:
         values, inverse = np.unique(labels, return_inverse=True)
         texts = [str(value) for value in values]
-        numbers = all(re.fullmatch(r"[+-]?\d+", text) for text in texts)
+        numbers = all(re.fullmatch(r"[+-]?\d{1,300}", text) for text in texts)
         order = sorted(range(len(texts)), key=lambda index: (int(texts[index]) if numbers else 0, texts[index]))
         indices, names = np.argsort(order)[inverse], [texts[index] for index in order]
     ends = np.cumsum([len(part.labels) for part in parts.values()])

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from faltung.datasets.dataset import check_names
 from faltung.datasets.pixels import EIGHT_BITS, FLOATS, SIXTEEN_BITS
 from faltung.ground.checks import is_integer
 from faltung.ground.given_files import check_fits, read_object
@@ -53,6 +54,7 @@ def read_description(path: Path) -> dict[str, Any]:
     names, samples, arguments = said["class_names"], said["samples"], said["arguments"]
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"class_names is {_told(names)}")
+    check_names(names)
     if samples.get("dtype") not in _DTYPES or samples.get("pixels") not in _PIXELS:
         raise ValueError(f"samples is {_told(samples)}")
     for name, value in arguments.items():
