@@ -15,7 +15,15 @@ import pytest
 
 from faltung.ground import given_files
 from faltung.ground.given_arrays import open_archive, read_npy
-from faltung.ground.given_files import check_fits, check_size, is_regular, open_regular, read_object, read_regular
+from faltung.ground.given_files import (
+    check_fits,
+    check_size,
+    is_regular,
+    open_regular,
+    parsed_object,
+    read_object,
+    read_regular,
+)
 
 
 @pytest.fixture(params=["folder", "pipe", "socket", "device", "link to a pipe"])
@@ -208,3 +216,8 @@ def test_a_file_that_does_not_fit_is_not_begun(tmp_path, monkeypatch):
         file.truncate(1 << 28)
     with pytest.raises(MemoryError, match="GB are free"):
         read_regular(tmp_path / "holes")
+
+
+def test_a_description_inside_of_another_file_has_no_more_bytes_either():
+    with pytest.raises(ValueError, match="16,777,216 bytes"):
+        parsed_object('{"a": "' + " " * 2**24 + '"}')

@@ -164,13 +164,13 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     with open_regular(path) as file:
         content = file.read(_DESCRIPTION + 1)
-    if len(content) > _DESCRIPTION:
-        raise ValueError(f"it has more than {_DESCRIPTION:,} bytes")
     return parsed_object(content)
 
 
 def parsed_object(content: bytes | str) -> dict[str, Any]:
     """Return the object that a text of JSON says, or raise ValueError as `read_object` does."""
+    if len(content) > _DESCRIPTION:
+        raise ValueError(f"it has more than {_DESCRIPTION:,} bytes")
 
     def no_number(text: str) -> float:
         raise ValueError(f"it holds {text}, which is no number")
