@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
+import faltung as fa
 import faltung.kernels as fk
 from faltung.kernels import Box, Kernel, Outer, Product, Scaled, Sum, Taps, lowrank
 from faltung.kernels.lowrank import SLACK, outer_factors, outer_sum, windows
@@ -462,6 +464,14 @@ def test_outer_terms_are_none_where_a_term_is_not_separable():
 
 
 lines = st.lists(st.one_of(plain(1), st.integers(1, 9).map(lambda n: Box((n,)))), min_size=1, max_size=4)
+
+
+def test_so_many_windows_that_no_float_holds_their_product_are_one_array():
+    kernel = fa.box(9, ndim=1) ** 400
+    widths, taps = windows_of(kernel)
+    assert widths == ()
+    assert_array_equal(taps, kernel.taps)
+    assert_allclose(fa.convolve(np.ones(40), kernel, mode="wrap"), 1.0, rtol=1e-12)
 
 
 @laws

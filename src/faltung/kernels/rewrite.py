@@ -22,6 +22,9 @@ from faltung.kernels.taps import TapArray
 
 __all__ = ["Simplified", "cost", "factors", "outer_terms", "simplify", "windows_of"]
 
+#: The largest product of widths by which the rest of a kernel is divided: it keeps all digits.
+_LARGEST_SUM = 2**500
+
 
 @dataclass(frozen=True, eq=False)
 class Simplified:
@@ -147,7 +150,7 @@ def windows_of(kernel: Kernel) -> tuple[tuple[int, ...], TapArray]:
     Returns
     -------
     widths : tuple of int
-        Widths of the windows, from wide to narrow.
+        Widths of the windows, from wide to narrow; none where they are so many that the rest would be out of range.
     rest : ndarray
         Taps of the product of all other factors.
 
@@ -160,8 +163,11 @@ def windows_of(kernel: Kernel) -> tuple[tuple[int, ...], TapArray]:
     scalar, unit = split_scalar(kernel)
     parts = unit.factors if isinstance(unit, Product) else (unit,)
     widths = [part.widths[0] for part in parts if isinstance(part, Box)]
+    whole = math.prod(widths)
+    if whole > _LARGEST_SUM:
+        return (), kernel.taps
     rest = product_of([part for part in parts if not isinstance(part, Box)] or [Taps([1.0])])
-    return tuple(sorted(widths, reverse=True)), scalar / math.prod(widths) * rest.taps
+    return tuple(sorted(widths, reverse=True)), scalar / whole * rest.taps
 
 
 def _rewritten(kernel: Kernel, rules: Rules, applied: list[str], known: dict[int, tuple[Kernel, Kernel]]) -> Kernel:
