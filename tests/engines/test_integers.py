@@ -20,11 +20,17 @@ from faltung.planning.jobs import jobs_for
 RNG = np.random.default_rng(64)
 NOISE = RNG.integers(0, 256, (61, 90, 3), dtype=np.uint8)
 RANDOM = RNG.random((9, 8))
+WINDOW = RNG.random(13)
 #: Kernels whose taps are rounded to 16 bits.
 NEAR = {
     "gaussian": fa.gaussian(1.0),
     "wide gaussian": fa.gaussian((4.0, 2.0)),
     "narrow gaussian": fa.gaussian((0.6, 1.7)),
+    "no even middle": fa.Kernel(np.outer([*-WINDOW[:6], 8, *-WINDOW[5::-1]], [0.3, 0.4, 0.2]) / 20),
+    "narrow in rows": fa.gaussian((1.7, 0.6)),
+    "from one side": fa.Kernel(np.outer(WINDOW, RANDOM[1, :5]) / WINDOW.sum() / RANDOM[1, :5].sum()),
+    "slope": fa.gaussian_derivative((2.0, 0.8), (1, 0)) * 0.7,
+    "brighter": fa.gaussian((1.5, 1.0)) * 1.3,
     "even passes": fa.Kernel(np.outer(RANDOM[0, :4], RANDOM[1, :2]) / 2),
     "difference": fa.gaussian_derivative(1.5, (0, 1)) * 0.5,
     "dense": fa.Kernel(RANDOM[:5, :5] / RANDOM[:5, :5].sum()),
@@ -40,6 +46,9 @@ EXACT = {
     "binomial": (np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]), 256),
     "wide binomial": (np.outer([1, 6, 15, 20, 15, 6, 1], [1, 2, 1]), 256),
     "outer product": (np.outer([1, 2, 3], [5, -1, 2, 2]), 22),
+    "triangle": (np.outer([1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1], [1, 3, 3, 1]), 288),
+    "many binary digits": (np.outer([1, 1, 2, 2, 4, 12, 4, 2, 2, 1, 1], [1, 2, 3, 4, 3, 2, 1]), 512),
+    "long slope": (np.outer([1, 2, 3, 4, 5, 0, -5, -4, -3, -2, -1], [1, 2, 1]), 16),
     "dense": (np.arange(1, 21).reshape(5, 4), 210),
     "sharpened": (np.array([[-1, -1, -1], [-1, 17, -1], [-1, -2, -1]]), 8),
 }
@@ -116,6 +125,47 @@ def test_errors_are_within_the_bound_that_the_plan_states(name):
         assert np.abs(plan(x) - exact).max() <= 0.5 + plan.levels
 
 
+def sums_of(numbers, x):
+    """What two passes of whole numbers make of bytes, beyond whose border are zeros."""
+    x = x.reshape(*x.shape[:2], -1).astype(np.int64)
+    for taps, axis, start, shift in zip(
+        (numbers.down[0], numbers.across), (0, 1), numbers.starts, numbers.shifts, strict=True
+    ):
+        room = [(0, 0)] * 3
+        room[axis] = (taps.size // 2, (taps.size - 1) // 2)
+        if axis:  # what lies between the passes has a start of its own, for rows of zeros
+            x = np.pad(x, room, constant_values=numbers.starts[0] >> numbers.shifts[0])
+        else:
+            x = np.pad(x, room)
+        x = np.lib.stride_tricks.sliding_window_view(x, taps.size, axis) @ taps + start
+        x = (x + (x >> shift & 1) * axis) >> shift
+    return x.clip(0, 255)
+
+
+@pytest.mark.parametrize(
+    ("name", "mirrored", "lift"),
+    [
+        ("gaussian", 0, 0),
+        ("narrow gaussian", 0, 0),
+        ("wide gaussian", 1, 0),
+        ("slope", -1, -1),
+        ("brighter", 1, -1),
+        ("no even middle", 0, -1),
+        ("narrow in rows", 1, 1),
+        ("from one side", 0, 0),
+    ],
+)
+def test_sums_are_those_of_the_numbers(name, mirrored, lift):
+    numbers = numbers_of(planned(NOISE, NEAR[name], "constant"))
+    assert (numbers.mirrored, numbers.lift) == (mirrored, lift)
+    stripes = 255 * (np.indices((61, 90)).sum(0) // 7 % 2).astype("u1")
+    shapes = ((61, 90, 3), (35, 64), (16, 71), (3, 130, 3), (2, 3), (40, 1, 3))
+    views = [NOISE.reshape(-1)[: np.prod(shape)].reshape(shape) for shape in shapes]
+    for x in (*views, stripes, np.full((20, 70), 255, "u1"), np.zeros((20, 70), "u1")):
+        got = filtered(x, NEAR[name], "constant", method="separable")
+        assert_array_equal(got.reshape(*x.shape[:2], -1), sums_of(numbers, x), str(x.shape))
+
+
 def test_the_bound_is_not_far_from_what_happens():
     # Bytes that make the errors of all taps add up.
     plan = planned(NOISE, NEAR["dense"])
@@ -132,7 +182,7 @@ def wanted():
 
 
 @pytest.mark.usefixtures("vector_bits")
-@pytest.mark.parametrize("name", ["gaussian", "even passes", "difference", "dense, signed"])
+@pytest.mark.parametrize("name", ["gaussian", "wide gaussian", "slope", "even passes", "difference", "dense, signed"])
 def test_widths_workers_and_views_do_not_change_a_bit(name, wanted):
     kernel = NEAR[name]
     for workers in (1, 2):
@@ -146,13 +196,13 @@ def test_widths_workers_and_views_do_not_change_a_bit(name, wanted):
 def test_processors_without_the_instruction_have_the_same_bits(monkeypatch, wanted):
     monkeypatch.setattr("faltung.engines.integers.integer_block.instruction_for", lambda lanes, target: "")
     forget()
-    for name in ("gaussian", "dense, signed"):
+    for name in ("gaussian", "slope", "dense, signed"):
         assert_array_equal(filtered(NOISE, NEAR[name], "wrap"), wanted[name])
     forget()
 
 
 @pytest.mark.usefixtures("tiny_tiles")
-@pytest.mark.parametrize("name", ["gaussian", "dense, even"])
+@pytest.mark.parametrize("name", ["gaussian", "wide gaussian", "dense, even"])
 def test_tiles_do_not_change_a_bit(name, wanted):
     assert_array_equal(filtered(NOISE, NEAR[name], "wrap"), wanted[name])
 

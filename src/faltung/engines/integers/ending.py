@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faltung.engines.integers.pair_products import fixed
+from faltung.engines.integers.pair_products import fixed, picked
 from faltung.jit.ir import Function, Value
 
-__all__ = ["Ending", "store_bytes"]
+__all__ = ["HIGHEST", "Ending", "store_bytes", "store_highest"]
+
+#: Digits of a sum of 32 bits below its highest byte.
+HIGHEST = 24
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,27 @@ def store_bytes(f: Function, total: Value, place: Value, ending: Ending, shift: 
     total = f.call(f"llvm.umin.{name}", kind, (kind, total), (kind, ending.all(255)))
     bytes_ = f.value(f"trunc {kind} {total} to {fixed('i8', lanes)}")
     f.do(f"store {fixed('i8', lanes)} {bytes_}, ptr {place}, align 1")
+
+
+def store_highest(f: Function, totals: list[Value], place: Value, ending: Ending, lift: int) -> None:
+    """Emit the end of the sums of four vectors, which have the result as their highest byte once they are moved.
+
+    They begin with one half less one, and are in range, so that the other bytes are left out, and nothing else.
+    """
+    kind, lanes = ending.type, ending.lanes
+    values = []
+    for total in totals:
+        last = f.value(f"lshr {kind} {total}, {ending.all(HIGHEST - lift)}")
+        total = f.value(f"add {kind} {total}, {f.value(f'and {kind} {last}, {ending.all(1)}')}")
+        values.append(f.value(f"shl {kind} {total}, {ending.all(lift)}") if lift else total)
+    for bits in (16, 8):
+        count = 32 // bits * lanes
+        half = fixed(f"i{bits}", count)
+        parts = [f.value(f"bitcast {kind} {value} to {half}") for value in values]
+        places = list(range(1, 2 * count, 2))
+        values = [picked(f, half, a, b, places) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        kind = half
+    f.do(f"store {kind} {values[0]}, ptr {place}, align 1")
 
 
 def _quotient(f: Function, total: Value, ending: Ending) -> Value:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faltung.engines.base import Job
+from faltung.engines.integers.ending import HIGHEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ MOST = 64
 BYTE, SHORT, WORD = 255, (1 << 15) - 1, (1 << 31) - 1
 #: Most additions of a pass whose taps are part of the code.
 MOST_SHORT = 7
+#: Fewest and most taps down the rows that are summed in pairs. Fewer are not faster; for more, registers run out.
+FEWEST_MIRRORED, MOST_MIRRORED = 11, 51
 #: Time of a tap in a product of pairs, and of an addition of 16 bits, over that of a multiply-add.
 PAIRED, SHORTER = 0.6, 0.25
 #: Parts of a grey level between two passes.
@@ -77,12 +80,42 @@ class FixedPoint:
         return largest <= (2 * SHORT + 1 if self.positive else SHORT)
 
     @property
+    def mirrored(self) -> int:
+        """1 if taps down the rows are the same from both ends, -1 if their signs differ; 0 if that is not used.
+
+        The tap in the middle is halved, so it has to be even. Taps that keep flat areas as they are have such a one.
+        """
+        line = self.down[0]
+        size = line.size if self.across.size else 0
+        if not FEWEST_MIRRORED <= size <= MOST_MIRRORED or size % 2 == 0 or line[size // 2] % 2:
+            return 0
+        return next((sign for sign in (1, -1) if np.array_equal(line, sign * line[::-1])), 0)
+
+    @property
+    def lift(self) -> int:
+        """By how many digits sums of the second pass are moved to have the result as their highest byte.
+
+        It is -1 if they would not all fit.
+        """
+        if not self.across.size or self.divisor > 1 or not 0 < self.shifts[1] <= HIGHEST:
+            return -1
+        low, high = (end >> self.shifts[0] for end in _ends(self.down[0], 0, BYTE, self.starts[0]))
+        low, high = _ends(self.across, low, high, self.starts[1])
+        return HIGHEST - self.shifts[1] if low >= 0 and high + 1 < (BYTE + 1) << self.shifts[1] else -1
+
+    @property
     def effort(self) -> tuple[float, float]:
         """Multiply-adds of passes in single precision that take as long for each output, and trips to the cache."""
         lines = (*self.down, self.across)
         if self.short:
             return SHORTER * sum(map(_additions, lines)), 0.5
         return PAIRED * sum(line.size for line in lines), 0.8
+
+
+def _ends(taps: NDArray[np.int64], low: int, high: int, start: int) -> tuple[int, int]:
+    """Return the smallest and the largest sum over samples in a range."""
+    more, less = int(taps.clip(0).sum()), int(taps.clip(None, 0).sum())
+    return start + more * low + less * high, start + more * high + less * low
 
 
 def _additions(line: NDArray[np.int64]) -> int:
@@ -187,7 +220,11 @@ def _near_passes(down: NDArray[np.float64], across: NDArray[np.float64]) -> Fixe
     shift = digits - int(math.log2(PARTS))
     middle = round(PARTS * BYTE * (low + high) / 2)
     gain = float(np.abs(across).sum())
-    more = min(_digits(across, SHORT), _digits(np.array([PARTS * (BYTE * gain + 0.5 + MOST_OFF)]), WORD))
+    positive = bool((down >= 0).all() and (across >= 0).all())
+    # Sums that are never negative have a digit more, and the result is then often their highest byte.
+    most = 2 * WORD + 1 if positive else WORD
+    more = min(_digits(across, SHORT), _digits(np.array([PARTS * (BYTE * gain + 0.5 + MOST_OFF)]), most))
+    more = min(more, HIGHEST - int(math.log2(PARTS))) if positive else more
     if more < 0:
         return None
     second = _rounded(across, more)
@@ -199,7 +236,6 @@ def _near_passes(down: NDArray[np.float64], across: NDArray[np.float64]) -> Fixe
         return None
     starts = (1 << shift >> 1) - (middle << shift), middle * int(second.sum()) + (PARTS << more) // 2 - 1
     shifts = shift, more + int(math.log2(PARTS))
-    positive = bool((down >= 0).all() and (across >= 0).all())
     return FixedPoint(first[np.newaxis], second, starts, shifts, 1, off, positive)
 
 

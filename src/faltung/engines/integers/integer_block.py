@@ -10,6 +10,7 @@ import numpy as np
 from faltung.engines.base import Block, Call, Job, Work
 from faltung.engines.integers.fixed_point import BYTE, FixedPoint
 from faltung.engines.integers.integer_code import HEAD, IntegerCode, emit
+from faltung.engines.integers.mirrored_rows import lead
 from faltung.engines.integers.pair_products import instruction_for
 from faltung.engines.integers.short_code import ShortCode, emit_short
 from faltung.engines.integers.strips import PARAMETERS
@@ -108,6 +109,8 @@ class IntegerBlock:
             final=final,
             divisor=numbers.divisor,
             positive=numbers.positive,
+            lift=numbers.lift,
+            mirrored=numbers.mirrored,
             instruction=instruction_for(lanes, host()),
         )
 
@@ -162,6 +165,9 @@ def _words(numbers: FixedPoint) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
     assert len(head) == HEAD
     words = [word & 0xFFFFFFFF for word in head]
     for column in numbers.down.tolist():
+        if numbers.mirrored:
+            column = column[: lead(len(column))]
+            column[-1] //= 2  # the sample in the middle is added to itself
         words += _paired(column) + _paired([0, *column])
     words += _paired(numbers.across.tolist())
     return np.array(words, np.uint32)

@@ -12,10 +12,11 @@ The pass across the columns has pairs of samples that are a position apart. What
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from faltung.engines.integers.ending import Ending, store_bytes
+from faltung.engines.integers.ending import Ending, store_bytes, store_highest
+from faltung.engines.integers.mirrored_rows import MirroredRows, lead
 from faltung.engines.integers.pair_products import (
     fixed,
     joined,
@@ -31,8 +32,10 @@ __all__ = ["HEAD", "IntegerCode", "emit"]
 
 #: Words before the taps: what each sum of the first and of the second pass begins with, and their shifts.
 HEAD = 4
-#: Vectors of outputs of the second pass that are computed at once.
+#: Vectors of outputs of the second pass that are computed at once: as many as one vector has bytes for.
 VECTORS = 4
+#: Of so many vectors that begin between two others, one is read from memory, and the rest are made of both.
+READ = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class IntegerCode:
         What they are divided by, rounded half to even.
     positive : bool
         Whether no sum is negative.
+    lift : int
+        By how many digits sums of the second pass are moved to have the result as their highest byte; -1: not at all.
+    mirrored : int
+        1 if taps down the rows are the same from both ends, -1 if their signs differ; 0 if that is not used.
     instruction : str
         The instruction for a product of pairs, or an empty string.
     """
@@ -70,7 +77,15 @@ class IntegerCode:
     final: str
     divisor: int
     positive: bool
+    lift: int
+    mirrored: int
     instruction: str
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """Pairs of taps down a column, for even and for odd rows of outputs."""
+        size = lead(self.rows) if self.mirrored else self.rows
+        return (size + 1) // 2, size // 2 + 1
 
 
 def emit(code: IntegerCode) -> Function:
@@ -86,6 +101,7 @@ class _Pairs:
     def __init__(self, f: Function, code: IntegerCode) -> None:
         self.f, self.code, self.lanes = f, code, code.lanes
         self.word = fixed("i32", code.lanes)
+        self.ending = Ending("i32", code.lanes, code.final, code.divisor, code.positive)
 
     def strip(self, rows: int, source: Value, target: Value) -> None:
         """Emit the sums for some rows of outputs."""
@@ -103,17 +119,18 @@ class _Pairs:
 
     def add_column(self, totals: list[Value], pair: Callable[[int], Value], taps: Value) -> list[Value]:
         """Add one column of taps times its pairs to the sums of all rows of a block."""
-        f, totals, size = self.f, list(totals), self.code.rows
-        even, odd = (size + 1) // 2, size // 2 + 1
+        f, totals = self.f, list(totals)
+        even, odd = self.code.words
         for p in range(self.pair_count(len(totals))):
             pairs = pair(p)
+            if self.code.apart:
+                f.keep_order()  # else all taps are read first, and have to wait in memory
             for row in range(len(totals)):
                 k, count = p - row // 2, odd if row % 2 else even
                 if 0 <= k < count:
                     place = f.at(taps, 4 * (k + (even if row % 2 else 0)))
-                    totals[row] = pair_product(
-                        f, totals[row], pairs, splat_word(f, place, self.lanes), self.lanes, self.code.instruction
-                    )
+                    both = splat_word(f, place, self.lanes, anew=self.code.apart)
+                    totals[row] = pair_product(f, totals[row], pairs, both, self.lanes, self.code.instruction)
         return totals
 
     def pair_at(self, source: Value, rows: int, p: int) -> Value:
@@ -138,7 +155,7 @@ class _Pairs:
 
         def outputs(column: Value) -> None:
             start = f.at("%between", f.multiply(column, 4))
-            column_words = (code.rows + 1) // 2 + code.rows // 2 + 1
+            column_words = sum(code.words)
 
             def one_column(index: Value, totals: list[Value]) -> list[Value]:
                 line = f.at(start, f.multiply(index, 4 * code.step))
@@ -170,11 +187,8 @@ class _Pairs:
 
         def down(column: Value) -> None:
             start = f.at(source, column)
-            totals = self.add_column(
-                [self.words(0)] * rows, lambda p: self.pair_at(start, rows, p), f.at("%taps", 4 * HEAD)
-            )
             shift = self.words(2)
-            for row, total in enumerate(totals):
+            for row, total in enumerate(self.down_sums(start, rows)):
                 place = f.at(f.at("%between", f.multiply(row_bytes, row)), f.multiply(column, 2))
                 short = f.value(
                     f"trunc {self.word} {f.value(f'ashr {self.word} {total}, {shift}')} to {fixed('i16', lanes)}"
@@ -197,6 +211,14 @@ class _Pairs:
         along(f, "%extended", lanes, down)
         f.loop(0, rows, 1, across)
 
+    def down_sums(self, start: Value, rows: int) -> Iterable[Value]:
+        """Emit the sums of the first pass for some rows of outputs."""
+        f, code, first, taps = self.f, self.code, self.words(0), self.f.at("%taps", 4 * HEAD)
+        if code.mirrored:
+            mirrored = MirroredRows(f, code.rows, code.mirrored, self.lanes, code.instruction, taps)
+            return mirrored.sums(start, rows, first)
+        return self.add_column([first] * rows, lambda p: self.pair_at(start, rows, p), taps)
+
     def go_across(self, line: Value, target: Value, several: int) -> None:
         """Emit the second pass over one row, several vectors at once where there are so many."""
         f, lanes = self.f, self.lanes
@@ -204,8 +226,12 @@ class _Pairs:
         def blocks(vectors: int) -> None:
             def outputs(column: Value) -> None:
                 start = f.at(line, f.multiply(column, 4))
-                for v, total in enumerate(self.across_sums(start, vectors)):
-                    self.write(total, f.at(f.at(target, column), v * lanes))
+                totals, place = self.across_sums(start, vectors), f.at(target, column)
+                if vectors == VECTORS and self.code.lift >= 0:
+                    store_highest(f, totals, place, self.ending, self.code.lift)
+                    return
+                for v, total in enumerate(totals):
+                    self.write(total, f.at(place, v * lanes))
 
             along(f, "%width", vectors * lanes, outputs)
 
@@ -218,7 +244,7 @@ class _Pairs:
     def across_sums(self, start: Value, vectors: int) -> list[Value]:
         """Emit the sums of some vectors of outputs, over pairs of neighbouring positions."""
         f, code, lanes = self.f, self.code, self.lanes
-        count, first = (code.columns + 1) // 2, HEAD + (code.rows + 1) // 2 + code.rows // 2 + 1
+        count, first = (code.columns + 1) // 2, HEAD + sum(code.words)
         known: dict[int, Value] = {}
 
         def vector_at(index: int) -> Value:
@@ -232,14 +258,14 @@ class _Pairs:
             by = 2 * code.step * k
             for v in range(vectors):
                 whole, part = divmod(by, lanes)
-                pairs = vector_at(v + whole)
-                pairs = lane_shift(f, pairs, vector_at(v + whole + 1), lanes, part) if part else pairs
+                if part and k % READ == 1:
+                    pairs = f.value(f"load {self.word}, ptr {f.at(start, 4 * (v * lanes + by))}, align 1")
+                else:
+                    pairs = vector_at(v + whole)
+                    pairs = lane_shift(f, pairs, vector_at(v + whole + 1), lanes, part) if part else pairs
                 totals[v] = pair_product(f, totals[v], pairs, taps, lanes, self.code.instruction)
         return totals
 
     def write(self, total: Value, place: Value) -> None:
         """Emit the store of the bytes nearest to some sums."""
-        code = self.code
-        shift = self.words(3) if code.final == "shift" else ""
-        ending = Ending("i32", self.lanes, code.final, code.divisor, code.positive)
-        store_bytes(self.f, total, place, ending, shift)
+        store_bytes(self.f, total, place, self.ending, self.words(3) if self.code.final == "shift" else "")

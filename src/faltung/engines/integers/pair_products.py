@@ -10,7 +10,16 @@ from __future__ import annotations
 from faltung.jit.ir import Function, Value
 from faltung.jit.target import Target
 
-__all__ = ["fixed", "instruction_for", "joined", "lane_shift", "pair_product", "pairs_of_bytes", "splat_word"]
+__all__ = [
+    "fixed",
+    "instruction_for",
+    "joined",
+    "lane_shift",
+    "pair_product",
+    "pairs_of_bytes",
+    "picked",
+    "splat_word",
+]
 
 #: The instruction for some lanes, and the extension that it belongs to.
 _INSTRUCTIONS = {
@@ -31,16 +40,17 @@ def fixed(element: str, lanes: int) -> str:
     return f"<{lanes} x {element}>"
 
 
-def _picked(f: Function, kind: str, first: Value, second: Value, places: list[int]) -> Value:
+def picked(f: Function, kind: str, first: Value, second: Value, places: list[int]) -> Value:
+    """Emit the lanes at some places of two vectors, one behind the other."""
     mask = ", ".join(f"i32 {place}" for place in places)
     return f.value(f"shufflevector {kind} {first}, {kind} {second}, <{len(places)} x i32> <{mask}>")
 
 
-def splat_word(f: Function, place: Value, lanes: int) -> Value:
-    """Emit a vector with the 32-bit word at an address in every lane."""
+def splat_word(f: Function, place: Value, lanes: int, anew: bool = False) -> Value:
+    """Emit a vector with the 32-bit word at an address in every lane; `anew`: it is read again each time."""
     kind = fixed("i32", lanes)
-    word = f.value(f"load i32, ptr {place}, align 4, !invariant.load !0")
-    return _picked(f, kind, f.value(f"insertelement {kind} poison, i32 {word}, i32 0"), "poison", [0] * lanes)
+    word = f.value(f"load i32, ptr {place}, align 4{'' if anew else ', !invariant.load !0'}")
+    return picked(f, kind, f.value(f"insertelement {kind} poison, i32 {word}, i32 0"), "poison", [0] * lanes)
 
 
 def pair_product(f: Function, total: Value, pairs: Value, taps: Value, lanes: int, instruction: str) -> Value:
@@ -53,16 +63,16 @@ def pair_product(f: Function, total: Value, pairs: Value, taps: Value, lanes: in
     parts = []
     for which in (0, 1):
         places = list(range(which, 2 * lanes, 2))
-        wide = [f.value(f"sext {half} {_picked(f, both, value, 'poison', places)} to {word}") for value in halves]
+        wide = [f.value(f"sext {half} {picked(f, both, value, 'poison', places)} to {word}") for value in halves]
         parts.append(f.value(f"mul {word} {wide[0]}, {wide[1]}"))
     return f.value(f"add {word} {total}, {f.value(f'add {word} {parts[0]}, {parts[1]}')}")
 
 
 def pairs_of_bytes(f: Function, upper: Value, lower: Value, lanes: int) -> Value:
-    """Emit the pairs of two rows of bytes; without an address of the second one, zeros are in its place."""
+    """Emit the pairs of two rows of bytes; where a row has no address, zeros are in its place."""
     kind, both = fixed("i8", lanes), fixed("i8", 2 * lanes)
     rows = [f.value(f"load {kind}, ptr {place}, align 1") if place else "zeroinitializer" for place in (upper, lower)]
-    mixed = _picked(f, kind, rows[0], rows[1], [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
+    mixed = picked(f, kind, rows[0], rows[1], [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
     wide = f.value(f"zext {both} {mixed} to {fixed('i16', 2 * lanes)}")
     return f.value(f"bitcast {fixed('i16', 2 * lanes)} {wide} to {fixed('i32', lanes)}")
 
@@ -71,10 +81,10 @@ def joined(f: Function, first: Value, second: Value, lanes: int) -> Value:
     """Emit the pairs of 16-bit samples at two addresses."""
     kind = fixed("i16", lanes)
     parts = [f.value(f"load {kind}, ptr {place}, align 1") for place in (first, second)]
-    mixed = _picked(f, kind, parts[0], parts[1], [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
+    mixed = picked(f, kind, parts[0], parts[1], [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
     return f.value(f"bitcast {fixed('i16', 2 * lanes)} {mixed} to {fixed('i32', lanes)}")
 
 
 def lane_shift(f: Function, first: Value, second: Value, lanes: int, by: int, word: str = "i32") -> Value:
     """Emit the lanes from `by` on of two vectors, one behind the other."""
-    return _picked(f, fixed(word, lanes), first, second, [lane + by for lane in range(lanes)])
+    return picked(f, fixed(word, lanes), first, second, [lane + by for lane in range(lanes)])
