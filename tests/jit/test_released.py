@@ -154,6 +154,31 @@ def test_plans_hold_the_code_that_they_run(tmp_path):
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
+MADE_BY_THREADS = """
+import gc
+import numpy as np
+import faltung as fa
+from faltung.engines.calls import array_call
+
+array_call._maker = array_call._maker.__wrapped__  # of threads that make it at once, each has one of its own
+x = np.random.default_rng(0).random((30, 60), dtype=np.float32)
+run = fa.plan(x, fa.gaussian(1.0))
+wanted = [run(x) for _ in range(3)][0]
+gc.collect()
+others = [array_call._Method(b"no", 1, 0, None) for _ in range(10_000)]  # addresses are used again
+for _ in range(3):
+    np.testing.assert_array_equal(run(x), wanted)
+print("done")
+"""
+
+
+def test_calls_hold_what_they_point_to_whichever_thread_made_it(tmp_path):
+    environment = os.environ | {"FALTUNG_CACHE": str(tmp_path / "objects")}
+    command = [sys.executable, "-c", MADE_BY_THREADS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
 def test_code_is_dropped_while_threads_compile_and_run():
     x = np.random.default_rng(0).random((30, 60), dtype=np.float32)
     kernels = [fa.Kernel(np.eye(2, 3 + k)) for k in range(6)] + [fa.gaussian(1.0), fa.box(5)]

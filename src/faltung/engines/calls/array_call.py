@@ -35,6 +35,8 @@ _READ, _WRITTEN = 0x101, 0x501
 _LONG = 2e-5
 #: The convention of calls with an array of arguments and their number.
 _FASTCALL = 0x80
+#: What built-in functions point to without a reference. Threads that make the first one at once make several.
+_POINTED_AT: list[object] = []
 
 
 class PlacedCall(NamedTuple):
@@ -128,13 +130,10 @@ def _maker() -> Callable[[Any], Callable[..., bool]] | None:
         return None
     code = compile_function(_text(), "fill", [], host())
     method = _Method(b"fill", address(code), _FASTCALL, None)
+    _POINTED_AT.append((code, method))
     made = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     new = made(("PyCFunction_NewEx", ctypes.pythonapi))
-
-    def make(table: Any, _keep: object = (code, method)) -> Any:
-        return new(ctypes.addressof(method), table, None)
-
-    return make
+    return lambda table: new(ctypes.addressof(method), table, None)
 
 
 class _Method(ctypes.Structure):
