@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -119,6 +120,21 @@ def test_a_folder_is_not_replaced_with_an_input_in_it(command, tmp_path, kernel)
     assert (tmp_path / "out.zarr" / "taps.npy").exists()
 
 
+def test_a_folder_is_not_replaced_with_chunks_that_an_input_links_to(command, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    import numpy as np
+
+    for name in ("in.zarr", "out.zarr"):
+        zarr.create_array(tmp_path / name, data=np.ones((4, 4)))
+    shutil.rmtree(tmp_path / "in.zarr" / "c")
+    (tmp_path / "in.zarr" / "c").symlink_to("../out.zarr/c")
+    chunk = (tmp_path / "out.zarr" / "c" / "0" / "0").read_bytes()
+    for line in (["apply", "in.zarr", "-k", "box(3)", "-o", "out.zarr"], ["pyramid", "in.zarr", "out.zarr"]):
+        code, _, said = command(*line, "--overwrite")
+        assert (code, "got 'out.zarr', which 'in.zarr/c' is in. Choose another name." in said) == (2, True), said
+    assert (tmp_path / "out.zarr" / "c" / "0" / "0").read_bytes() == chunk
+
+
 def test_a_folder_of_results_is_looked_at_before_any_work(command, tmp_path):
     import numpy as np
 
@@ -153,6 +169,24 @@ def test_inputs_are_known_in_folders_and_through_links(tmp_path):
         check_new_file("--json", tmp_path / "outside", True, inputs)
     check_new_file("--csv", tmp_path / "run" / "new", False, inputs)
     check_new_files({"--csv": tmp_path / "run" / "new", "--json": tmp_path / "other"}, False)
+
+
+def test_inputs_are_known_in_folders_that_are_linked_in_circles(tmp_path):
+    for name in ("pictures", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "elsewhere" / "a.png").touch()
+    (tmp_path / "pictures" / "linked").symlink_to("../elsewhere")
+    (tmp_path / "pictures" / "up").symlink_to("..")
+    with pytest.raises(InputAsOutputError, match=r"which is '.*a\.png'"):
+        check_new_file("--csv", tmp_path / "elsewhere" / "a.png", True, Inputs([tmp_path / "pictures"]))
+
+
+def test_the_images_that_a_table_of_a_run_lists_are_inputs(command, files):
+    (files / "data" / "table.csv").write_text("image,label\n../pictures/c.png,cat\n")
+    (files / "run" / "run.json").write_text(json.dumps({"data": str(files / "data" / "table.csv")}))
+    code, _, said = command("predict", "run", "a.png", "--csv", "pictures/c.png", "--overwrite")
+    assert (code, "expected a file other than the input, got 'pictures/c.png'" in said) == (2, True), said
+    assert (files / "pictures" / "c.png").read_text() == "pictures/c.png"
 
 
 def test_a_page_does_not_overwrite_what_it_shows(tmp_path):

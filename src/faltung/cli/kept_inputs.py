@@ -52,7 +52,7 @@ def check_outputs(command: Callable[..., None], typed: Mapping[str, Any]) -> Non
     InputAsOutputError
         One of them is.
     """
-    outputs = [name for name in written_options(command) if typed.get(name) is not None]
+    outputs = [name for name in written_options(command) if typed.get(name) is not None and _exists(typed[name])]
     if not outputs:
         return
     defaults = signature(command).parameters
@@ -72,6 +72,13 @@ def check_outputs(command: Callable[..., None], typed: Mapping[str, Any]) -> Non
             Inputs(read).check(name, target)
 
 
+def _exists(target: str | Path) -> bool:
+    try:
+        return os.path.exists(target)
+    except ValueError:  # no name of a file, which the command says
+        return False
+
+
 def _read_with(typed: str | Path) -> Iterator[Path]:
     """Yield a file that may have been typed, and what is read beside it."""
     yield Path(typed)
@@ -86,3 +93,16 @@ def _read_with(typed: str | Path) -> Iterator[Path]:
         return
     if isinstance(data, str):
         yield Path(data)
+        if data.lower().endswith(".csv"):
+            yield from _listed(Path(data))
+
+
+def _listed(table: Path) -> Iterator[Path]:
+    """Yield the images that a table lists, which may be in other folders."""
+    from faltung.datasets.csv_table import list_table
+
+    try:
+        entries = list_table(table).entries
+    except (OSError, ValueError, TypeError):  # the command says what is wrong with it
+        return
+    yield from (entry.path for part in entries.values() for entry in part)

@@ -49,7 +49,8 @@ class InputAsOutputError(ArgumentError):
 class Inputs:
     """The files that a command reads, and all files in the folders that it reads.
 
-    A file is known by what it is and not by its name, so links and further names of it are known, too.
+    A file is known by what it is and not by its name, so links and further names of it are known, too. So are the
+    files in folders that a folder has links to.
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ class Inputs:
             It is.
         """
         written = _chain(folder)
-        for path in self._paths:
+        parts = _with_links if written[0] is not None else lambda path: (path,)  # nothing is replaced if it is new
+        for path in (each for given in self._paths for each in parts(given)):
             read = _chain(path)
             if read[0] is not None and read[0] in written:
                 where = "the input itself" if read[0] == written[0] else f"which is inside '{path}'"
@@ -123,8 +125,25 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
 
 def _with_all_files(path: Path) -> Iterator[str]:
     yield os.fspath(path)
-    for folder, _, names in os.walk(path):
+    for folder, _, names in _walk(path):
         yield from (os.path.join(folder, name) for name in names)
+
+
+def _with_links(path: Path) -> Iterator[Path]:
+    """Yield a file or folder, and the links in it: what is read through them is somewhere else."""
+    yield path
+    for folder, folders, names in _walk(path):
+        yield from (Path(folder, name) for name in (*folders, *names) if os.path.islink(os.path.join(folder, name)))
+
+
+def _walk(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk through a folder as its readers do, also through links, but only once through each folder."""
+    known = {_identity(path)}
+    for folder, folders, names in os.walk(path, followlinks=True):
+        found = [(name, _identity(os.path.join(folder, name))) for name in folders]
+        folders[:] = [name for name, identity in found if identity not in known]
+        known.update(identity for _, identity in found)
+        yield folder, folders, names
 
 
 def check_new_file(option: str, target: Path, overwrite: bool, inputs: Inputs | None = None) -> None:
