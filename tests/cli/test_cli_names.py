@@ -6,6 +6,7 @@ import ast
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,15 @@ def test_filters_of_files_with_hostile_names(command, run):
         assert shows(out + said) or arguments[-1] == "a.npy"
     code, out, said = command("apply", f"{HOSTILE}.missing", "-k", "box(3)", "-o", "b.npy")
     assert (code, shows(said)) == (1, True)
+
+
+def test_a_name_with_the_end_of_a_line_in_it_stays_one_cell(command, run):
+    for name in ("a\r=1+1.png", "a\n=1+1.png"):
+        shutil.copy(next((run / HOSTILE).rglob("*.png")), run / name)
+        code, _, said = command("predict", "run", name, "--csv", "p.csv", "--overwrite")
+        assert code == 0, said
+        with (run / "p.csv").open(encoding="utf-8", newline="") as file:
+            assert [row[0] for row in csv.reader(file)] == ["name", name]
 
 
 def test_predictions_of_files_with_hostile_names(command, run):

@@ -27,6 +27,15 @@ def test_the_filter_is_scaled_as_the_samples_are(x_scale, y_scale, options):
     assert "gaussian" in repr(named.kernel)
 
 
+@pytest.mark.parametrize("non_negative", [False, True])
+def test_taps_sum_to_one_or_are_refused(non_negative):
+    k, _ = fa.fit_filter(X * 1e-3, Y * 1e3, 3, sum_to_one=True, non_negative=non_negative)
+    assert abs(k.taps.sum() - 1) < 1e-6
+    for scale in (1e-150, 1e-10):
+        with pytest.raises(fa.ArgumentError, match="y: expected samples of about the scale of x"):
+            fa.fit_filter(X * scale, Y / scale, 3, sum_to_one=True, non_negative=non_negative)
+
+
 @pytest.mark.parametrize(
     ("x_scale", "y_scale", "argument", "remedy"),
     [

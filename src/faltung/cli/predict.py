@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -95,12 +95,13 @@ def predict(
 
 
 def _csv(predictions: Predictions) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    rows: list[str] = []
+    # A name with a sign that may end a line is put between quotes only if the writer ends its lines with that sign.
+    writer = csv.writer(SimpleNamespace(write=rows.append), lineterminator="\r\n")
     writer.writerow(["name", "label", "class", *(f"p({name})" for name in predictions.class_names)])
     for name, label, predicted, probabilities in _rows(predictions):
         writer.writerow([cell_of(name), cell_of(label or ""), cell_of(predicted), *probabilities])
-    return text.getvalue()
+    return "".join(row.removesuffix("\r\n") + "\n" for row in rows)
 
 
 def _json(predictions: Predictions, skipped: dict[str, str]) -> str:

@@ -30,6 +30,8 @@ __all__ = ["as_filter", "fit_filter", "flag", "training_equations"]
 
 #: Sums of squares below this have few digits, or none.
 _LEAST_SQUARES = 1e-300
+#: How far from one the sum of taps that are to sum to one may be, for rounding.
+_SUM_ERROR = 1e-3
 
 
 @np.errstate(all="ignore")  # sums and taps that are out of range are refused
@@ -246,6 +248,10 @@ def _solve(
     if positive:
         ridged = a + ridge * np.eye(len(a))
         points = np.stack([minimise_nonnegative(ridged, *pair, normal) for pair in zip(b, points, strict=True)])
+    if normal is not None and not (np.abs(points @ normal - 1) < _SUM_ERROR).all():
+        expected = "samples of about the scale of x, so that taps that sum to one can be told from the others"
+        raise ArgumentError("y", expected, "much larger ones", "Divide y by a constant, or leave out the sum.")
+    if positive:
         freedom = math.fsum(_freedom(a, point > 0, ridge, normal) for point in points)
     return ties.spread(points).reshape(len(b), equations.channels, *equations.size), minimum, freedom
 
