@@ -17,9 +17,11 @@ from torch import nn
 
 from faltung.datasets.embedded import load_embedded
 from faltung.errors import FaltungError
+from faltung.learn.augmentation import Augmentation
 from faltung.learn.choices import chosen_recipe, time_limit
 from faltung.learn.durations import duration, seconds_of
 from faltung.learn.epoch_record import EpochRecord
+from faltung.learn.experiment import _jobs
 from faltung.learn.hardware import Hardware
 from faltung.learn.memory import Memory, check_memory, largest_size, training_memory
 from faltung.learn.pace import Pace, fastest, measured
@@ -27,6 +29,7 @@ from faltung.learn.recipe import Recipe
 from faltung.learn.report.announcement import change_of_plan
 from faltung.learn.runs import RunFolder
 from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, PlannedTraining, Schedule, fitted
+from faltung.learn.task import Setup
 from faltung.learn.tasks import TASKS
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.timekeeper import SCHEDULE, Timekeeper
@@ -116,6 +119,15 @@ def test_epochs_that_were_asked_for_are_not_cut():
     assert [(work.name, work.epochs) for work in schedule.works] == [("conv", 100), ("dense", 100)]
     assert schedule.cuts == ("no further splits (3 min 40 s more)", "no learning curve (55 s more)")
     assert fitted(_works(asked=True), limit=20.0).seconds > 20.0
+
+
+def test_trainings_with_few_samples_have_names_of_their_own():
+    """A sixteenth and a fourth of 8 samples of a class are both 2; a schedule with one name twice is refused."""
+    split, task = load_embedded(), TASKS["classify"]
+    labels = split.training.labels
+    few = split.training.subset(np.concatenate([np.flatnonzero(labels == label)[:8] for label in range(10)]))
+    setup = Setup(split=replace(split, training=few), augmentation=Augmentation())
+    assert [job.name for job in _jobs(task, {"a": nn.Identity}, setup, task.recipe(80), 1)] == ["a", "a-20"]
 
 
 def test_a_schedule_is_read_as_it_was_written():

@@ -112,10 +112,12 @@ def _jobs(
                 for name, make in candidates.items()
             ]
     whole = setup.split.training
+    sizes = {len(whole)}  # with few samples, several fractions of them are the same
     for fraction in task.curve.fractions if task.curve else ():
         part = replace(setup.split, training=whole.subset(_first_of_each_class(whole.labels, fraction)))
         size = len(part.training)
-        if size < len(whole):
+        if size not in sizes:
+            sizes.add(size)
             jobs += [
                 _Job(f"{name}-{size}", name, CURVE, 0, part, task.recipe(size), make)
                 for name, make in candidates.items()
