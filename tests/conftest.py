@@ -32,6 +32,12 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """A process that ends leaves what the system has: waiting for the disk is for machines that end."""
+    monkeypatch.setattr(os, "fsync", lambda number: None)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Keep compiled objects of a test run to itself: a test must not depend on what ran before."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -13,13 +11,10 @@ from faltung.chunked import apply, pyramid
 xarray = pytest.importorskip("xarray")
 zarr = pytest.importorskip("zarr")
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*Zarr format 3 specification.*", "ignore:.*onsolidated.*")
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    """A process that ends leaves what the system has: waiting for the disk is for machines that end."""
-    monkeypatch.setattr(os, "fsync", lambda number: None)
+pytestmark = [
+    pytest.mark.usefixtures("no_waiting"),
+    pytest.mark.filterwarnings("ignore:.*Zarr format 3 specification.*", "ignore:.*onsolidated.*"),
+]
 
 
 def grid(dtype, fill=-999):

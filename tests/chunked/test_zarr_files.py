@@ -19,13 +19,10 @@ from zoo import MODES
 
 zarr = pytest.importorskip("zarr")
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*Zarr format 3 specification.*")
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    """A process that ends leaves what the system has: waiting for the disk is for machines that end."""
-    monkeypatch.setattr(os, "fsync", lambda number: None)
+pytestmark = [
+    pytest.mark.usefixtures("no_waiting"),
+    pytest.mark.filterwarnings("ignore:.*Zarr format 3 specification.*"),
+]
 
 
 @pytest.fixture
