@@ -52,14 +52,15 @@ def check_outputs(command: Callable[..., None], typed: Mapping[str, Any]) -> Non
     InputAsOutputError
         One of them is.
     """
-    outputs = [name for name in written_options(command) if typed.get(name) is not None and _exists(typed[name])]
+    written = [name for name in written_options(command) if typed.get(name) is not None]
+    outputs = [name for name in written if os.path.exists(typed[name])]  # what is new replaces nothing
     if not outputs:
         return
     defaults = signature(command).parameters
     read = [
         path
         for name, value in typed.items()
-        if name not in outputs and value != defaults[name].default
+        if name not in written and value != defaults[name].default
         for each in (value if isinstance(value, list) else [value])
         if isinstance(each, str | Path)
         for path in _read_with(each)
@@ -70,13 +71,6 @@ def check_outputs(command: Callable[..., None], typed: Mapping[str, Any]) -> Non
             Inputs(read).check_apart(name, target)
         elif not os.path.isdir(target):
             Inputs(read).check(name, target)
-
-
-def _exists(target: str | Path) -> bool:
-    try:
-        return os.path.exists(target)
-    except ValueError:  # no name of a file, which the command says
-        return False
 
 
 def _read_with(typed: str | Path) -> Iterator[Path]:

@@ -74,8 +74,9 @@ def without_missing(
     for s, c in samples:
         s = torch.where(present, s, 0)
         found.append(sums.in_range(s * weights if rule.graded else s, c if outside else 0.0))
-    full = _full(kernel, magnitudes, question, total)
-    if question.spread:  # each phase has a sum of its own, which is zero where it has no taps
+    if not question.spread:
+        full = _full(kernel, magnitudes, question, total)
+    else:  # each phase has a sum of its own, which is zero where it has no taps
         full = apply(torch.ones_like(weights), magnitudes, 1.0, True)
     if full is not None:  # taps that are all zero need no sample
         known = (total > _share(magnitudes, question, total) * full) | (full == 0)
