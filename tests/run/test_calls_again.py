@@ -271,7 +271,7 @@ def test_calls_that_follow_at_once_are_shared_and_others_are_not(monkeypatch):
 
 
 def test_a_long_call_lets_other_threads_run():
-    x, kernel = normal((500, 512)), fa.Kernel(normal((9, 9), "f8"))
+    x, kernel = normal((400, 512)), fa.Kernel(normal((9, 9), "f8"))
     run, _ = ready(x, kernel, method="direct")
     assert run.seconds > module._LONG
     turns, over = [], threading.Event()

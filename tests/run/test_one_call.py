@@ -26,6 +26,7 @@ KERNELS = {
     "box 31": fa.box(31),
     "Gaussian 1": fa.gaussian(1.0),
     "Gaussian 2": fa.gaussian(2.0),
+    "transforms": fa.Kernel(rng.standard_normal((24, 21))) / 40,
 }
 MODES = ("reflect", "mirror", "nearest", "wrap", "constant")
 
@@ -99,6 +100,27 @@ def test_only_the_tiles_with_infinities_are_computed_again(monkeypatch):
     assert_allclose(found[finite], exact[finite], atol=1e-5)
     assert_array_equal(found, plan(x, workers=1))
     assert_array_equal(plan(np.nan_to_num(x, posinf=0, neginf=0))[100:600], clean[100:600])
+
+
+def test_after_an_image_of_which_most_tiles_are_done_twice_the_next_ones_go_tile_by_tile():
+    x = rng.random((700, 800), dtype="f4")
+    empty = x.copy()
+    empty[:, 100:] = 0  # a transform leaves rounding errors there, which are put right
+    plan = fa.plan(x, KERNELS["transforms"])
+    call, out = plan.runner.one_call, np.empty_like(x)
+    everything = len(plan.runner._tiles)
+    assert plan.engines == ("fourier",)
+    assert call.fill(x, out, 2) == []
+    expected = plan(np.asfortranarray(empty))
+    assert not expected[50:-50, 200:].any()
+    seen = []
+    for _ in range(8):
+        again = call.fill(empty, out, 2)
+        seen.append(not call._passed)
+        assert len(again) > everything / 2
+        assert_array_equal(plan(empty, out, workers=2), expected)
+    assert seen.count(True) < 4
+    assert [call.fill(x, out, 2) for _ in range(2 * 63)][-1] == []  # and back again
 
 
 def test_a_busy_team_leaves_a_large_image_to_the_loop():

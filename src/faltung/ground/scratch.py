@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 
-__all__ = ["take"]
+__all__ = ["KEPT", "take"]
 
 #: Bytes of the largest buffer that is kept; a larger one is freed when its block is done.
-_KEPT = 1 << 22
+KEPT = 1 << 23
 #: Bytes of a cache line, which are as many as those of the longest vector.
 _LINE = 64
 
@@ -34,6 +34,6 @@ def take(name: str, size: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint8
         start = -memory.ctypes.data % _LINE
         buffer = memory[start : start + size]
         entry = (buffer, buffer.ctypes.data)
-        if size <= _KEPT:
+        if size <= KEPT:
             _buffers.kept[name] = entry
     return entry

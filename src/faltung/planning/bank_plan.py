@@ -33,6 +33,8 @@ __all__ = ["BANK_METHODS", "BankPlan", "make_bank_plan"]
 _TOGETHER = ("fourier", "basis")
 #: Values of ``method=`` for a bank.
 BANK_METHODS = (*METHODS, "apart", "basis")
+#: Calls of machine code that take as long as a block with its tables, where kernels share its transforms.
+BLOCK = 4.0
 #: Most separable filters that the kernels are combinations of.
 MOST_FILTERS = 32
 
@@ -233,7 +235,7 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
         transformed=one.transformed * (2 + count) / 2,
         trips=one.trips * count,
         bytes=one.bytes * count,
-        calls=one.calls + count,
+        calls=BLOCK * tile_count(job.extents, BY_SPECTRA.tile(job)) + count,
     )
     return Candidate("fourier", (BY_SPECTRA.name,), seconds(work, plan.problem.number, machine))
 

@@ -277,8 +277,11 @@ def _impossible(method: str, engines: tuple[str, ...], reason: str) -> _Option:
     return _Option(Candidate(method, engines, math.inf, reason))
 
 
-# ---- rule 3: the work of an option is the sum over its steps, with a call for every tile of every step
+# ---- rule 3: the work of an option is the sum over its steps. One call does all tiles of a step; a tile of several
+# steps takes a call for each of them
 
+#: Calls of machine code that take as long as one tile inside a call.
+TILE_CALL = 0.25
 
 #: What the steps of an option have together.
 _SUMMED = (
@@ -292,7 +295,7 @@ def _total(pairs: list[tuple[Engine, Job]], form: Form) -> Work:
     tiles = tile_count(pairs[0][1].extents, _tile(pairs))
     amplified = max(1.0, form.amplified)
     sums = {name: sum(getattr(work, name) for work in works) for name in _SUMMED}
-    sums["calls"] += len(pairs) * tiles
+    sums["calls"] += 1 + TILE_CALL * tiles if len(pairs) == 1 else len(pairs) * tiles
     sums["roundings"] *= amplified
     pointwise = all(work.pointwise for work in works) and amplified == 1.0
     return Work(**sums, bytes=max(work.bytes for work in works), pointwise=pointwise)

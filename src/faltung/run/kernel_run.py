@@ -56,10 +56,10 @@ class KernelRunner:
         self.prepared = Prepared(plan)
         self.one_call = OneCall(plan, self.prepared, self._gather, self._tiles)
 
-    @lazy
+    @property
     def ready(self) -> ArrayCall | None:
         """The call for arrays that it checks itself, if they are small."""
-        return self.one_call.ready
+        return None if self.one_call.passing else self.one_call.ready
 
     @lazy
     def _missing(self) -> Missing:

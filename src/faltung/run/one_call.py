@@ -13,6 +13,7 @@ from faltung.engines.calls.array_call import ArrayCall, PlacedCall, array_call
 from faltung.engines.calls.joined import Gathered
 from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.ground.lazy import lazy
+from faltung.ground.scratch import KEPT
 from faltung.ground.threads import worker_count
 from faltung.planning.planner import Plan
 from faltung.run.gathering import Gatherer, Strides, address_of, contiguous_strides, offset
@@ -30,6 +31,8 @@ _ALONE_AWAKE = 1e-4
 _LONG = 4e-4
 #: Most tiles that are listed.
 _MOST_TILES = 1024
+#: Most calls that go tile by tile after one in which most tiles had to be done again.
+_MOST_PASSED = 63
 
 
 class OneCall:
@@ -49,6 +52,7 @@ class OneCall:
 
     def __init__(self, plan: Plan, prepared: Prepared, gather: Gatherer, tiles: Tiles) -> None:
         self._plan, self._prepared, self._gather, self._tiles = plan, prepared, gather, tiles
+        self._passes = self._passed = 0
 
     @lazy
     def single(self) -> TileCall | None:
@@ -56,7 +60,8 @@ class OneCall:
         if len(self._tiles) != 1 or not self._able:
             return None
         (tile,) = self._tiles
-        return None if tile.inside else self._gathered(tile)
+        call = None if tile.inside else self._gathered(tile)
+        return call if call is not None and call.room <= KEPT else None
 
     @lazy
     def calls(self) -> Calls | None:
@@ -97,6 +102,11 @@ class OneCall:
         return parts
 
     @property
+    def passing(self) -> bool:
+        """Whether the next image goes tile by tile: of one before, most tiles had to be done again."""
+        return self._passed < self._passes
+
+    @property
     def _order(self) -> list[Tile]:
         """All tiles; the last one is begun first: as in the loop, strips along the border come before the others."""
         return [*self._tiles][::-1]
@@ -108,11 +118,17 @@ class OneCall:
             return self._tiles if single(address_of(x), address_of(out)) else []
         if calls is None:
             return self._tiles
+        if self.passing:
+            self._passed += 1
+            return self._tiles
         alone = workers is None and self._plan.seconds < _ALONE_AWAKE
         helpers = 0 if alone else min(worker_count(workers), calls.count) - 1
         wrong = team(helpers)(calls, address_of(x), address_of(out))
         if wrong is None:
             return self._tiles
+        # Samples like these would have most tiles done twice.
+        self._passes = min(2 * self._passes + 1, _MOST_PASSED) if 2 * len(wrong) > calls.count else 0
+        self._passed = 0
         if wrong:
             order = self._order
             return [order[number] for number in wrong]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls", "Team", "TileCall", "team"]
 
-#: Bytes of scratch that each thread of a team has.
-ROOM = 1 << 21
+#: Bytes of scratch that each thread of a team has; the system gives memory only for those that are used.
+ROOM = scratch.KEPT
 #: Times that a helper looks at the board before it goes to sleep: about 0.1 ms, as long as waking up takes.
 _PATIENCE = 4096
 #: Most calls without helpers after these waited in vain.

@@ -34,8 +34,10 @@ __all__ = ["Arrangement", "Direct", "arrange"]
 UNROLLED = 450
 #: Most taps for which a large result is written past the cache: with so few, writing takes most of the time.
 STREAMED = 32
-#: Outputs of a tile, so many that it does not matter what handing it to a thread costs; and its longest row.
-TILE, WIDEST = 1 << 18, 1 << 12
+#: Outputs of the largest and of the smallest tile: reading its halo costs little beside it. Its longest row.
+LARGEST, SMALLEST, WIDEST = 1 << 18, 1 << 15, 1 << 12
+#: Tiles that are enough for threads to end at about the same time.
+TILES = 8
 #: Taps that are always written out, and the factor by which a multiply-add is slower where rows share no samples.
 WRITTEN_OUT, SINGLE_ROW = 28, 1.6
 #: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
@@ -60,7 +62,8 @@ class Direct:
         """Return wide tiles: their rows are used again while they are in the cache, and a signal is a single row."""
         if dense_taps(job):
             return integer_tile(job)
-        room = TILE // job.step
+        outputs = math.prod(job.extents) * job.step
+        room = max(SMALLEST, min(LARGEST, outputs // TILES)) // job.step
         shape: list[int] = []
         for extent in reversed(job.extents):
             widest = WIDEST if not shape and math.prod(job.extents[:-1]) > 1 else room

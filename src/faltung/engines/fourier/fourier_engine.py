@@ -14,17 +14,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import Block, BlockFunction, Job, Work
+from faltung.engines.base import Block, BlockFunction, Call, Job, Work
 from faltung.engines.fourier.items import Item, Items, list_items
 from faltung.engines.fourier.large import SLOWER, LargeFiltered, LargeTiling, choose_large
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
-from faltung.engines.fourier.planes import APART, BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
+from faltung.engines.fourier.planes import APART, BANK, COMMON, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
 from faltung.engines.fourier.spectrum import Plane, aligned, plane_of
 from faltung.engines.fourier.spoiled import Spoiled
 from faltung.engines.fourier.survey import box_of_taps
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
 from faltung.engines.repair import view
-from faltung.engines.rows import KEPT, MOST_KEPT, tile_count
+from faltung.engines.rows import KEPT, MOST_KEPT
 from faltung.ground import scratch
 from faltung.ground.bounded import Bounded
 from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
@@ -40,9 +40,7 @@ __all__ = ["Fourier", "SpectraBank"]
 ROUNDINGS = 4.0
 #: Largest exponent of a power of two that is taken out of taps: its inverse over the points is a normal number, too.
 MOST_SCALED = 100
-#: Calls of machine code that take as long as the first steps, and as one block with its tables.
-BEGIN, BLOCK = 6.0, 4.0
-#: The same for one large transform with all its steps in NumPy.
+#: Calls of machine code that take as long as one large transform with all its steps in NumPy.
 LARGE = 60.0
 
 
@@ -75,7 +73,7 @@ class Fourier:
             return Work(
                 transformed=SLOWER[job.taps.itemsize] * tiles * tiling.points * stages,
                 bytes=moved,
-                calls=BEGIN + LARGE * tiles,
+                calls=LARGE * tiles,
                 roundings=ROUNDINGS * stages,
                 pointwise=False,
                 whole=False,
@@ -88,7 +86,6 @@ class Fourier:
             # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
             trips=(8 if tiling.kind == "line" else 4) * points,
             bytes=moved,
-            calls=BEGIN + BLOCK * tile_count(job.extents, self.tile(job)),
             roundings=ROUNDINGS * stages,
             pointwise=False,
             whole=False,
@@ -182,27 +179,41 @@ class _Blocks:
     ) -> list[tuple[tuple[Item, ...], bool]]:
         """Filter a block; return the transforms to look at again, and whether all their results are finite."""
         items = self._items(block)
-        sizes = {
+        memory = {name: scratch.take(f"fourier {name}", size) for name, size in self._sizes(items).items()}
+        status = np.zeros(len(items.transforms), np.int64)
+        values = self._values(items, spectrum, numbers) | {name: place for name, (_, place) in memory.items()}
+        values["status"] = status.ctypes.data
+        spoiled = self._code(*addresses, *(values[name] for name in COMMON))
+        return [(items.transforms[k], bool(status[k] == APART)) for k in np.flatnonzero(status)] if spoiled else []
+
+    def call(self, block: Block, spectrum: int, numbers: int, keep: object) -> Call:
+        """Return the call that filters blocks with one kernel, and only says whether there is something to repair."""
+        items = self._items(block)
+        sizes = self._sizes(items) | {"status": items.status_bytes}
+        return Call(self._code, PAIRS, self._values(items, spectrum, numbers), sizes, (items, self, keep), False)
+
+    def _sizes(self, items: Items) -> dict[str, int]:
+        """Return the bytes of each piece of scratch."""
+        return {
             "plane": self.plane.bytes,
             "buffer": self.plane.buffer_bytes,
             "spectra": self.plane.spectrum_bytes if self._together == 1 else 0,
             "cells": items.cell_bytes,
         }
-        memory = [scratch.take(f"fourier {name}", size) for name, size in sizes.items()]
-        status = np.zeros(len(items.transforms), np.int64)
-        spoiled = self._code(
-            *addresses,
-            *(address for _, address in memory),
-            spectrum,
-            self.plane.table.ctypes.data,
-            items.block.ctypes.data,
-            items.table.ctypes.data,
-            len(items.transforms),
-            numbers,
-            *self._transfer_addresses,
-            status.ctypes.data,
-        )
-        return [(items.transforms[k], bool(status[k] == APART)) for k in np.flatnonzero(status)] if spoiled else []
+
+    def _values(self, items: Items, spectrum: int, numbers: int) -> dict[str, int]:
+        """Return the arguments that stay the same from call to call."""
+        load, store = self._transfer_addresses
+        return {
+            "spectrum": spectrum,
+            "tile": self.plane.table.ctypes.data,
+            "block": items.block.ctypes.data,
+            "items": items.table.ctypes.data,
+            "count": len(items.transforms),
+            "numbers": numbers,
+            "load": load,
+            "store": store,
+        }
 
     def _items(self, block: Block) -> Items:
         items = self._items_of.get(block)
@@ -222,11 +233,15 @@ class _Filtered:
         exponent, spectrum = _spectrum(job.taps, self._blocks.plane)
         self._spectrum = self._blocks.plane.laid_out(spectrum)
         self._numbers = np.array(self._blocks.numbers(job.taps, exponent), job.taps.dtype)
+        self._addresses = self._spectrum.ctypes.data, self._numbers.ctypes.data
+
+    def call(self, block: Block) -> Call:
+        """Return the call that fills blocks of this layout."""
+        return self._blocks.call(block, *self._addresses, keep=self)
 
     def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
-        addresses = self._spectrum.ctypes.data, self._numbers.ctypes.data
-        again = self._blocks.run(block, (source, target), *addresses)
+        again = self._blocks.run(block, (source, target), *self._addresses)
         if self._repair is not None:
             for items, finite in again:
                 self._repair(items, finite, block, source, target)

@@ -24,6 +24,7 @@ __all__ = [
     "APART",
     "BANK",
     "BLOCK",
+    "COMMON",
     "INFINITE",
     "ITEM",
     "LOAD",
@@ -80,7 +81,7 @@ STORE = {
     "scale": "ptr",  # the first of the `NUMBERS` of a kernel
     "least": "ptr",  # the number that no result is below
 }
-_COMMON = {
+COMMON = {
     "plane": "ptr",
     "buffer": "ptr",
     "spectra": "ptr",
@@ -95,8 +96,8 @@ _COMMON = {
     "store": "ptr",
     "status": "ptr",  # for each transform: 0, `INFINITE` or `APART`
 }
-PAIRS = {"source": "ptr", "target": "ptr", **_COMMON}
-BANK = {"source": "ptr", "targets": "ptr", "kernels": "i64", "spectrum_bytes": "i64", **_COMMON}
+PAIRS = {"source": "ptr", "target": "ptr", **COMMON}
+BANK = {"source": "ptr", "targets": "ptr", "kernels": "i64", "spectrum_bytes": "i64", **COMMON}
 
 
 def load_plane(source: Sample, number: str, lanes: int, step: int) -> Function:
