@@ -20,9 +20,9 @@ import faltung as fa
 from conftest import forget
 from faltung import ArgumentError, ArgumentTypeError
 from faltung.engines.calls import array_call as module
+from faltung.engines.calls.array_call import FILLED, REFUSED
 from faltung.ground.scratch import take
 from faltung.run import entry
-from faltung.run.one_call import OneCall
 from samples import MODES, assert_same_bits, misplaced, normal
 
 X = normal((40, 48))
@@ -226,8 +226,8 @@ def test_references_are_neither_lost_nor_gained():
     things = X, out, run.ready.dtype, X.dtype, run.ready.run
     before = [sys.getrefcount(thing) for thing in things]
     for _ in range(5000):
-        assert fill(X, out) is True
-        assert fill(X[1:], out) is False
+        assert fill(X, out) == FILLED
+        assert fill(X[1:], out) == REFUSED
     assert max(abs(sys.getrefcount(thing) - count) for thing, count in zip(things, before, strict=True)) < 100
 
 
@@ -250,24 +250,33 @@ def test_threads_share_the_short_way(shape):
                     assert_same_bits(result, alone)
 
 
-def test_calls_that_follow_at_once_are_shared_and_others_are_not(monkeypatch):
+def test_calls_that_follow_at_once_are_shared_and_others_only_while_the_process_is_at_work(monkeypatch):
     x = normal((400, 500))
     run, _ = ready(x, fa.gaussian(1.0))
     assert run.ready.shared
-    shared = []
-    fill = OneCall.fill
-    monkeypatch.setattr(OneCall, "fill", lambda self, *arguments: shared.append(1) or fill(self, *arguments))
+    assert not run.ready.long
+    shared, team = [], entry.team
+    monkeypatch.setattr(entry, "team", lambda helpers: shared.append(helpers) or team(helpers))
     pace = entry._Pace()
     monkeypatch.setattr(entry, "_pace", pace)
-    first = run(x)
-    assert not shared
-    assert pace._last > 0
-    pace._last = entry.perf_counter() + 60  # as if a call ended just now, however late this thread goes on
-    assert_same_bits(run(x), first)
-    assert shared == [1]
-    pace._last -= 120
-    assert_same_bits(run(x), first)
-    assert shared == [1]
+    with fa.workers(2):
+        first = run(x)
+        shared.clear()
+        assert pace._last > 0
+        pace._last = entry.perf_counter() + 60  # as if a call ended just now, however late this thread goes on
+        assert_same_bits(run(x), first)
+        assert shared == [1]
+        for seconds, worked, helped in ((1.0, 0, False), (1.0, 31, True), (1.2e-4, 31, False)):
+            shared.clear()
+            run.ready.seconds = seconds
+            pace._last, pace._worked = entry.perf_counter() - 60, entry.process_time() - worked
+            assert_same_bits(run(x), first)
+            assert bool(shared) == helped
+    with fa.workers(1):
+        shared.clear()
+        pace._last = entry.perf_counter() + 60
+        assert_same_bits(run(x), first)
+        assert not shared
 
 
 def test_a_long_call_lets_other_threads_run():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from faltung.engines.calls.array_call import ArrayCall
+from faltung.engines.calls.array_call import FILLED, WRONG, ArrayCall
+from faltung.engines.calls.team import ROOM, team
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, carried, is_masked_array
 from faltung.ground.result_memory import empty
@@ -32,6 +33,8 @@ __all__ = ["Runner", "execute"]
 
 #: Seconds after the end of a call in which another one is taken for one of many.
 _SOON = 1e-4
+#: Predicted seconds on one core from which a thread is worth waking while the process is at work.
+_WORTH = 1.5e-4
 
 
 class Runner(Protocol):
@@ -52,34 +55,56 @@ def execute(
     ready = plan.ready
     if ready is None or mask is not None or weights is not None or workers is not None:
         return _checked(plan, x, out, workers, mask, weights)
-    if not (ready.shared and _pace.is_fast()):
-        result = np.empty(ready.shape, ready.dtype) if out is None else out
-        if ready.run(x, result, take("ready", ready.room)[0]):  # an array like the one before
-            if ready.shared:
-                _pace.note()
-            return result
-    result = _checked(plan, x, out, workers, mask, weights)
+    if ready.shared:
+        return _shared(plan, ready, x, out)
+    result = np.empty(ready.shape, ready.dtype) if out is None else out
+    if ready.run(x, result, take("ready", ready.room)[0]) == FILLED:  # an array like the one before
+        return result
+    return _checked(plan, x, out, workers, mask, weights)
+
+
+def _shared(plan: Planned, ready: ArrayCall, x: Any, out: Any) -> NDArray[Any]:
+    """Fill the result of an array like the one before, with a team where that is worth it."""
+    result = empty(ready.shape, ready.dtype) if out is None else out
+    helpers = min(worker_count(), ready.count) - 1 if ready.long or _pace.allows(ready.seconds) else 0
+    if helpers:
+        wrong = take("returned", ready.count)[0][: ready.count]
+        answer = ready.run(x, result, take("team", ROOM)[0], team(helpers).board, wrong)
+        if answer == WRONG:
+            _again(plan, x, result, wrong)
+            answer = FILLED
+    else:
+        answer = ready.run(x, result, take("ready", ready.room)[0])
+    if answer != FILLED:
+        result = _checked(plan, x, out, None, None, None)
     _pace.note()
     return result
 
 
-class _Pace:
-    """Whether calls follow each other at once, so that a second thread is worth waking.
+@np.errstate(all="ignore")
+def _again(plan: Planned, x: NDArray[Any], result: NDArray[Any], wrong: NDArray[Any]) -> None:
+    plan.runner.again(x, result, wrong)
+    plan.keep_ready(plan.runner)
 
-    It wakes up as late as an image of half a million samples is filtered. Besides, all that Python does to share the
-    work takes as long, if other work has put it out of the caches.
+
+class _Pace:
+    """Whether this process was at work since the last call, so that a second thread is worth having.
+
+    Where the process slept, so did the other cores, and the deeper, the later they wake up: on the virtual machines
+    measured, a small image is filtered before.
     """
 
     def __init__(self) -> None:
-        self._last = 0.0
+        self._last = self._worked = 0.0
 
     def note(self) -> None:
         """Note the end of a call."""
-        self._last = perf_counter()
+        self._last, self._worked = perf_counter(), process_time()
 
-    def is_fast(self) -> bool:
-        """Return whether a call has just ended."""
-        return perf_counter() - self._last < _SOON
+    def allows(self, seconds: float) -> bool:
+        """Return whether a call of so many seconds gets a second thread: one is awake, or it wakes up soon enough."""
+        since = perf_counter() - self._last
+        return since < _SOON or (seconds > _WORTH and process_time() - self._worked > since / 2)
 
 
 _pace = _Pace()

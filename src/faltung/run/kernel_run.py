@@ -77,6 +77,21 @@ class KernelRunner:
             tiles = self.one_call.fill(x, out, workers)
             if not tiles:
                 return
+        self._fill(tiles, x, out, workers, valid)
+
+    def again(self, x: NDArray[Any], out: NDArray[Any], wrong: NDArray[np.bool_]) -> None:
+        """Fill the tiles of which the call that is ready said that they have to be done again."""
+        self._fill(self.one_call.again(np.flatnonzero(wrong).tolist()), x, out, None, None)
+
+    def _fill(
+        self,
+        tiles: Tiles | list[Tile],
+        x: NDArray[Any],
+        out: NDArray[Any],
+        workers: int | None,
+        valid: NDArray[Any] | None,
+    ) -> None:
+        """Fill tiles one by one."""
         room = self._missing.room if self._problem.normalised else 0.0
         source = Source(self._problem, x, self._strides_of(x), self._gather, room)
         target = Output(self._problem, out, self._strides_of(out))

@@ -6,10 +6,11 @@ one, too, would each wait for the interpreter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from faltung.engines.base import Block, call_of
-from faltung.engines.calls.array_call import ArrayCall, PlacedCall, array_call
+from faltung.engines.calls.array_call import ArrayCall, array_call
 from faltung.engines.calls.joined import Gathered
 from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.ground.lazy import lazy
@@ -66,40 +67,32 @@ class OneCall:
     @lazy
     def calls(self) -> Calls | None:
         """The calls for several tiles, if they can all be made and take no longer than an interrupt may wait."""
-        parts = self._parts
-        if not parts:
-            return None
-        calls, sources, targets = (list(column) for column in zip(*parts, strict=True))
-        return Calls(calls, targets, sources, self._plan.seconds >= _LONG)
-
-    @lazy
-    def ready(self) -> ArrayCall | None:
-        """The call that checks both arrays itself; None if threads should always help, or if there is none."""
-        single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
-        parts = [PlacedCall(single, 0, 0)] if single is not None else self._parts if seconds < _LONG else []
-        if not parts:
-            return None
-        arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
-        shared = single is None and seconds >= _ALONE_AWAKE
-        return array_call(*arrays, parts, single is not None and single.final, seconds, shared)
-
-    @lazy
-    def _parts(self) -> list[PlacedCall]:
-        """Every call of several, with what it reads and fills; none if they cannot be made, or take long."""
         tiles, seconds = self._tiles, self._plan.seconds
         if not 1 < len(tiles) <= _MOST_TILES or seconds > LONGEST or not self._able:
-            return []
+            return None
         inside: dict[tuple[int, ...], TileCall | None] = {}
-        layout, parts = self._plan.problem.layout, []
+        layout, parts, sources, targets = self._plan.problem.layout, [], [], []
         for tile in self._order:
             if tile.inside and tile.shape not in inside:
                 inside[tile.shape] = self._in_place(tile)
             call = inside[tile.shape] if tile.inside else self._gathered(tile)
             if call is None or not call.fits:
-                return []
-            source = offset(tile, self._source, layout.origins) if tile.inside else 0
-            parts.append(PlacedCall(call, source, offset(tile, self._target, layout.first)))
-        return parts
+                return None
+            parts.append(call)
+            sources.append(offset(tile, self._source, layout.origins) if tile.inside else 0)
+            targets.append(offset(tile, self._target, layout.first))
+        return Calls(parts, targets, sources, seconds >= _LONG)
+
+    @lazy
+    def ready(self) -> ArrayCall | None:
+        """The call that checks both arrays itself, if there is one."""
+        single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
+        calls = Calls([single], [0]) if single is not None else self.calls
+        if calls is None:
+            return None
+        arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
+        shared = single is None and seconds >= _ALONE_AWAKE
+        return array_call(*arrays, calls, single is not None and single.final, seconds, shared)
 
     @property
     def passing(self) -> bool:
@@ -126,13 +119,16 @@ class OneCall:
         wrong = team(helpers)(calls, address_of(x), address_of(out))
         if wrong is None:
             return self._tiles
+        return self.again(wrong)
+
+    def again(self, wrong: Sequence[int]) -> list[Tile]:
+        """Return the tiles of the calls with these numbers, which have to be done again one by one."""
+        count = len(self._tiles)
         # Samples like these would have most tiles done twice.
-        self._passes = min(2 * self._passes + 1, _MOST_PASSED) if 2 * len(wrong) > calls.count else 0
+        self._passes = min(2 * self._passes + 1, _MOST_PASSED) if 2 * len(wrong) > count else 0
         self._passed = 0
-        if wrong:
-            order = self._order
-            return [order[number] for number in wrong]
-        return []
+        order = self._order if wrong else []
+        return [order[number] for number in wrong]
 
     @lazy
     def _able(self) -> bool:

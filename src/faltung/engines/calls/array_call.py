@@ -2,11 +2,12 @@
 
 What `ctypes` takes to convert four addresses, and Python to find them, is as long as the filtering of a small image.
 So this machine code is a built-in function of the interpreter: it gets the arrays themselves, and reads in their
-headers what they are. It answers True if it has filled the target, and False if anything is not as expected; then the
-target has to be filled in another way::
+headers what they are. If anything is not as expected, it answers `REFUSED`, and nothing is done::
 
     header of an array    type | address | ndim | shape | strides | base | dtype | flags
     table of a call       what all these should be | calls of machine code ...
+
+It makes the calls one after the other, or leads a team whose board it gets.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from faltung.engines.calls.team import TileCall
+from faltung.engines.calls.team import Calls, of_interpreter
+from faltung.engines.calls.team_code import team_functions
 from faltung.jit.compile import address, compile_function
 from faltung.jit.target import host
 
-__all__ = ["ArrayCall", "PlacedCall", "array_call"]
+__all__ = ["FILLED", "REFUSED", "WRONG", "ArrayCall", "array_call"]
+
+#: What the machine code answers: nothing is done, everything is, or a call returned that it has to be done again.
+REFUSED, FILLED, WRONG = range(3)
 
 #: Bytes before the fields of an array: the reference count and the type.
 _HEAD = object.__basicsize__
@@ -39,22 +44,6 @@ _FASTCALL = 0x80
 _POINTED_AT: list[object] = []
 
 
-class PlacedCall(NamedTuple):
-    """A call that fills a part of the target.
-
-    Parameters
-    ----------
-    call : TileCall
-        The call.
-    source, target : int
-        Bytes from the first sample of the array to the first one that it reads, and to its first output.
-    """
-
-    call: TileCall
-    source: int
-    target: int
-
-
 class ArrayCall:
     """Fills one array from another, if both are what they are expected to be.
 
@@ -62,28 +51,35 @@ class ArrayCall:
     ----------
     shape, dtype
         Those of the target.
+    count : int
+        Calls of machine code that fill parts of the target.
     room : int
         Bytes of scratch.
-    shared : bool
-        Whether a thread that is awake could help, if the target were filled in another way.
+    seconds : float
+        Predicted time on one core.
+    shared, long : bool
+        Whether a thread that is awake could help, and whether one is worth waking.
     run : callable
-        ``run(source, target, scratch)`` returns whether the target is filled; scratch is an array of bytes.
+        ``run(source, target, scratch)`` returns `FILLED`, `WRONG` or `REFUSED`; scratch is an array of bytes.
+        ``run(source, target, scratch, board, returned)`` does so with a team; if it returns `WRONG`, `returned` has a
+        byte for each call, which is 1 if it has to be done again.
     """
 
-    __slots__ = ("_keep", "dtype", "room", "run", "shape", "shared")
+    __slots__ = ("_keep", "count", "dtype", "long", "room", "run", "seconds", "shape", "shared")
 
     def __init__(
-        self, run: Callable[..., bool], target: _Expected, parts: Sequence[PlacedCall], shared: bool, keep: object
+        self, run: Callable[..., int], target: _Expected, calls: Calls, seconds: float, shared: bool, keep: object
     ) -> None:
-        self.shape, self.dtype, self.run, self.shared = target.shape, target.dtype, run, shared
-        self.room = max(part.call.room for part in parts)
-        self._keep = target, parts, keep
+        self.shape, self.dtype, self.run = target.shape, target.dtype, run
+        self.count, self.room = calls.count, calls.room
+        self.seconds, self.shared, self.long = seconds, shared, calls.long
+        self._keep = target, calls, keep
 
 
 def array_call(
     source: tuple[tuple[int, ...], np.dtype[Any]],
     target: tuple[tuple[int, ...], np.dtype[Any]],
-    parts: Sequence[PlacedCall],
+    calls: Calls,
     in_place: bool,
     seconds: float,
     shared: bool = False,
@@ -94,7 +90,7 @@ def array_call(
     ----------
     source, target : tuple of shape and dtype
         The arrays, which are contiguous.
-    parts : sequence of PlacedCall
+    calls : Calls
         What fills the target.
     in_place : bool
         Whether source and target may share memory.
@@ -107,10 +103,13 @@ def array_call(
     if make is None:
         return None
     given, made = _Expected(*source), _Expected(*target)
-    rows = np.array([(*part.call.code, part.source, part.target) for part in parts], np.int64)
-    row = [id(np.ndarray), _api("PyBool_FromLong"), in_place, rows.ctypes.data, len(rows)]
-    row += [_api("PyEval_SaveThread"), _api("PyEval_RestoreThread")] if seconds > _LONG else [0, 0]
-    return ArrayCall(make(np.array([*row, *given.row, *made.row], np.int64)), made, parts, shared, (given, rows))
+    lead, _, _ = team_functions(host())
+    row = [id(np.ndarray), of_interpreter("PyLong_FromLong"), in_place, calls.rows, calls.count]
+    row += [of_interpreter(f"PyEval_{what}Thread") if seconds > _LONG else 0 for what in ("Save", "Restore")]
+    row += [address(lead), calls.long]
+    return ArrayCall(
+        make(np.array([*row, *given.row, *made.row], np.int64)), made, calls, seconds, shared, (given, lead)
+    )
 
 
 class _Expected:
@@ -169,18 +168,11 @@ def _headers_are_known() -> bool:
     return True
 
 
-@cache
-def _api(name: str) -> int:
-    """Return the address of a function of the interpreter."""
-    found = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-    assert found
-    return found
-
-
 def _text() -> str:
     fields = {"type": -8, "data": 0, "ndim": 8, "lengths": 16, "dtype": 40, "flags": 48}
     places = {name: _HEAD + place for name, place in fields.items()}
-    return _CODE.format(**places, read=_READ, written=_WRITTEN)
+    answers = {"refused": REFUSED, "filled": FILLED, "wrong": WRONG}
+    return _CODE.format(**places, **answers, read=_READ, written=_WRITTEN)
 
 
 _CODE = """
@@ -236,7 +228,9 @@ entry:
   %table = load ptr, ptr %table_at, align 8
   %answer_at = getelementptr i64, ptr %table, i64 1
   %answer = load ptr, ptr %answer_at, align 8
-  %as_given = icmp eq i64 %count, 3
+  %lonely = icmp eq i64 %count, 3
+  %together = icmp eq i64 %count, 5
+  %as_given = or i1 %lonely, %together
   br i1 %as_given, label %first, label %refuse
 first:
   %type = load ptr, ptr %table, align 8
@@ -245,8 +239,8 @@ first:
   %x = load ptr, ptr %arguments, align 8
   %out = load ptr, ptr %second_at, align 8
   %buffer = load ptr, ptr %third_at, align 8
-  %x_row = getelementptr i64, ptr %table, i64 7
-  %out_row = getelementptr i64, ptr %table, i64 11
+  %x_row = getelementptr i64, ptr %table, i64 9
+  %out_row = getelementptr i64, ptr %table, i64 13
   %x_differs = call i1 @differs(ptr %x, ptr %type, ptr %x_row, i32 {read})
   br i1 %x_differs, label %refuse, label %second
 second:
@@ -259,8 +253,8 @@ apart:
   %source = load ptr, ptr %source_at, align 8
   %target = load ptr, ptr %target_at, align 8
   %scratch = load ptr, ptr %scratch_at, align 8
-  %x_bytes_at = getelementptr i64, ptr %table, i64 10
-  %out_bytes_at = getelementptr i64, ptr %table, i64 14
+  %x_bytes_at = getelementptr i64, ptr %table, i64 12
+  %out_bytes_at = getelementptr i64, ptr %table, i64 16
   %x_bytes = load i64, ptr %x_bytes_at, align 8
   %out_bytes = load i64, ptr %out_bytes_at, align 8
   %x_end = getelementptr i8, ptr %source, i64 %x_bytes
@@ -289,7 +283,24 @@ release:
   br label %work
 work:
   %thread = phi ptr [ null, %ready ], [ %saved, %release ]
-  br label %call
+  br i1 %together, label %lead, label %call
+lead:
+  %board_of = getelementptr ptr, ptr %arguments, i64 3
+  %flags_of = getelementptr ptr, ptr %arguments, i64 4
+  %board_array = load ptr, ptr %board_of, align 8
+  %flags_array = load ptr, ptr %flags_of, align 8
+  %board_at = getelementptr i8, ptr %board_array, i64 {data}
+  %flags_at = getelementptr i8, ptr %flags_array, i64 {data}
+  %lead_at = getelementptr i64, ptr %table, i64 7
+  %long_at = getelementptr i64, ptr %table, i64 8
+  %board = load ptr, ptr %board_at, align 8
+  %flags = load ptr, ptr %flags_at, align 8
+  %function_to_lead = load ptr, ptr %lead_at, align 8
+  %long = load i64, ptr %long_at, align 8
+  %led = call i32 %function_to_lead(
+    ptr %board, ptr %scratch, ptr %rows, i64 %number, ptr %source, ptr %target, ptr %flags, i64 %long
+  )
+  br label %worked
 call:
   %index = phi i64 [ 0, %work ], [ %following, %call ]
   %status = phi i32 [ 0, %work ], [ %all, %call ]
@@ -309,17 +320,20 @@ call:
   %again = icmp slt i64 %following, %number
   br i1 %again, label %call, label %worked
 worked:
-  %fine = icmp eq i32 %all, 0
+  %result = phi i32 [ %led, %lead ], [ %all, %call ]
+  %fine = icmp eq i32 %result, 0
+  %occupied = icmp slt i32 %result, 0
+  %wrong = select i1 %occupied, i64 {refused}, i64 {wrong}
   br i1 %brief, label %done, label %take
 take:
   call void %restore(ptr %thread)
   br label %done
 done:
-  %filled = zext i1 %fine to i64
-  %object = call ptr %answer(i64 %filled)
+  %said = select i1 %fine, i64 {filled}, i64 %wrong
+  %object = call ptr %answer(i64 %said)
   ret ptr %object
 refuse:
-  %no = call ptr %answer(i64 0)
+  %no = call ptr %answer(i64 {refused})
   ret ptr %no
 }}
 """

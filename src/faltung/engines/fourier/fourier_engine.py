@@ -18,7 +18,18 @@ from faltung.engines.base import Block, BlockFunction, Call, Job, Work
 from faltung.engines.fourier.items import Item, Items, list_items
 from faltung.engines.fourier.large import SLOWER, LargeFiltered, LargeTiling, choose_large
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
-from faltung.engines.fourier.planes import APART, BANK, COMMON, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
+from faltung.engines.fourier.planes import (
+    APART,
+    BANK,
+    COMMON,
+    LOAD,
+    PAIRS,
+    STORE,
+    bank,
+    load_plane,
+    pairs,
+    store_plane,
+)
 from faltung.engines.fourier.spectrum import Plane, aligned, plane_of
 from faltung.engines.fourier.spoiled import Spoiled
 from faltung.engines.fourier.survey import box_of_taps
