@@ -44,8 +44,8 @@ WRITTEN_OUT, SINGLE_ROW = 28, 1.6
 DENSE = 0.4
 #: Bytes of a row, for each tap along it, from which on strips along the border are faster (see `has_short_rows`).
 STRIP = 384
-#: Factor by which a multiply-add is slower in rows that are shorter than a vector.
-SCALAR = 8.0
+#: Factors by which a multiply-add is slower in rows that are shorter than a vector, and under taps in several slices.
+SCALAR, SLICES = 8.0, 1.5
 
 
 class Direct:
@@ -84,8 +84,7 @@ class Direct:
         taps = float(np.count_nonzero(job.taps))
         scattered = taps < DENSE * job.taps.size and taps > WRITTEN_OUT
         visited = taps if scattered or taps <= WRITTEN_OUT else float(job.taps.size)
-        if job.extents[-1] * job.step < host().lanes(job.number):
-            visited *= SCALAR
+        visited *= _slower(job)
         return Work(
             multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if job.taps.shape[-2] == 1 else 1.0),
             scattered=visited * outputs if scattered else 0.0,
@@ -115,6 +114,15 @@ class Direct:
     def prepare_weighing(self, job: Job, weighing: Weighing) -> WeighingFunction:
         """Compile for the shape of the taps."""
         return Weighed(job, weighing)
+
+
+def _slower(job: Job) -> float:
+    """Return the factor by which a multiply-add is slower since rows are short, or taps are in several slices."""
+    samples, lanes = job.extents[-1] * job.step, host().lanes(job.number)
+    slices = SLICES if math.prod(job.taps.shape[:-2]) > 1 else 1.0
+    if samples < lanes:
+        return SCALAR * slices
+    return -(-samples // (2 * lanes)) * 2 * lanes / samples * slices  # two vectors at a time
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,6 +51,11 @@ __all__ = ["Fourier", "SpectraBank"]
 ROUNDINGS = 4.0
 #: Largest exponent of a power of two that is taken out of taps: its inverse over the points is a normal number, too.
 MOST_SCALED = 100
+#: Factor by which transforms of several slabs take longer.
+SLABS = 1.4
+#: Trips through the cache that an output takes to be looked at again, under a kernel with less than this share of
+#: taps that are not zero: cells are single samples then, so that one small sample raises an alarm (see `survey`).
+ALARM, SPARSE = 50.0, 0.5
 #: Calls of machine code that take as long as one large transform with all its steps in NumPy.
 LARGE = 60.0
 
@@ -93,9 +98,9 @@ class Fourier:
         points = float(transforms(tiling, job.extents, job.step) * tiling.points)
         stages = math.log2(tiling.size)
         return Work(
-            transformed=2 * points * stages * tiling.far(job.taps.itemsize),
+            transformed=2 * points * stages * tiling.far(job.taps.itemsize) * (SLABS if tiling.plane[0] > 1 else 1.0),
             # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
-            trips=(8 if tiling.kind == "line" else 4) * points,
+            trips=(8 if tiling.kind == "line" else 4) * points + _alarms(job),
             bytes=moved,
             roundings=ROUNDINGS * stages,
             pointwise=False,
@@ -125,6 +130,13 @@ class Fourier:
             What the kernels have in common.
         """
         return SpectraBank(taps, job)
+
+
+def _alarms(job: Job) -> float:
+    """Return the trips of outputs that are looked at again; integers of few bits are never too far apart."""
+    apart = job.source.kind == "f" or job.source.itemsize > 2
+    sparse = np.count_nonzero(job.taps) < SPARSE * job.taps.size
+    return ALARM * math.prod(job.extents) * job.step if apart and sparse else 0.0
 
 
 def _in_cache(job: Job, many: bool = False) -> Tiling | None:

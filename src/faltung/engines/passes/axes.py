@@ -215,7 +215,8 @@ class _Terms:
 
     def call(self, block: Block) -> Call | None:
         """Return the call for blocks of one layout, or None if something must be done before or after it."""
-        if self._outer or self._clamped or block.shape[-2] == 1 or (self._low is not None and self._is_low(block)):
+        block = self._folded(block)
+        if self._outer or self._clamped or (self._low is not None and self._is_low(block)):
             return None
         return self._fused_for(block).call(block)
 

@@ -18,10 +18,14 @@ __all__ = [
     "outer_axes",
     "strip_rows",
     "strips",
+    "trips_between",
 ]
 
 #: Bytes of a row, for each tap along it, from which on strips along the border are faster (see `has_short_rows`).
 STRIP = 192
+#: Calls of machine code that take as long as what Python does for a tile with passes along axes before rows, and the
+#: trips through the cache that such a pass takes.
+TOGETHER, OUTER = 4.0, 9.0
 #: Samples of a block that is a single long row.
 LONG = 1 << 16
 
@@ -45,8 +49,14 @@ def strips(job: Job, rows: int, between: float) -> tuple[int, ...]:
 
 
 def calls_besides(job: Job, tile: tuple[int, ...], terms: int) -> float:
-    """Count the calls of machine code besides one for each tile: for a row that is cut, and for axes before rows."""
-    return folded(job) + float(tile_count(job.extents, tile) * terms * outer_axes(job))
+    """Count the calls of machine code for axes before rows, and what Python does between them."""
+    outer = outer_axes(job)
+    return float(tile_count(job.extents, tile) * (TOGETHER + terms * outer)) if outer else 0.0
+
+
+def trips_between(job: Job, terms: int) -> float:
+    """Return how often an output goes through the cache between the passes, once for each term and axis at least."""
+    return terms * (1 + outer_axes(job) * OUTER)
 
 
 def gathers(job: Job, most: int) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from faltung.engines.base import Block, Call, Job
 from faltung.engines.overflow import can_overflow
 from faltung.engines.passes.factors import ScaledFactor
-from faltung.engines.passes.paired import mirrored_sign
+from faltung.engines.passes.paired import UNROLLED, mirrored_sign
 from faltung.engines.passes.pass_code import emit
 from faltung.engines.passes.pass_description import PARAMETERS, Passes
 from faltung.engines.passes.windows import NARROW, WIDE
@@ -38,8 +38,6 @@ __all__ = ["Fused"]
 
 #: Parameters of the machine code that are the same for all blocks, and those that are scratch.
 _OWN, _SCRATCH = ("taps", "factors", "windows"), ("between", "sums")
-#: Most multiply-adds that are written out for a block of a pass.
-UNROLLED = 450
 
 
 @compiled_once

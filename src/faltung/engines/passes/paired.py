@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TOGETHER", "Paired", "emit_large", "mirrored_sign", "products"]
+__all__ = ["TOGETHER", "UNROLLED", "Paired", "emit_large", "mirrored_sign", "products"]
 
 #: Fewest taps that are summed in pairs, in vectors of so many bytes: where they are fewer, or vectors are shorter,
 #: multiplications take little of the time.
@@ -34,6 +34,8 @@ AT_ONCE = 4
 PAIR, BESIDE = 0.62, 2.5
 #: Most taps whose pairs are all summed at once, so that each row is loaded once.
 TOGETHER = 2 * AT_ONCE + 3
+#: Most multiply-adds that are written out for a block of a pass: only there, zero taps take no time.
+UNROLLED = 450
 #: Most groups of pairs that are written out; more of them are a loop.
 WRITTEN_OUT = 3
 
@@ -62,7 +64,9 @@ def products(taps: NDArray[np.floating]) -> float:
     3.0
     """
     count = float(np.count_nonzero(taps))
-    return BESIDE + PAIR * count if mirrored_sign([taps]) else count
+    if mirrored_sign([taps]):
+        return BESIDE + PAIR * count
+    return count if count * host().lanes("float") <= UNROLLED else float(taps.size)
 
 
 class Paired:

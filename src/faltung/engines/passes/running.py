@@ -20,9 +20,9 @@ from faltung.engines.passes.block_sizes import (
     gathers,
     halo,
     narrowed,
-    outer_axes,
     strip_rows,
     strips,
+    trips_between,
 )
 from faltung.engines.passes.windows import NARROW, WIDE, additions
 from faltung.kernels.lowrank import SLACK
@@ -81,7 +81,7 @@ class Running:
         return Work(
             summed=outputs * sum(share for line, share in columns if line.window > NARROW),
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
-            trips=((1 + outer_axes(job)) * widened + 1 + folded(job)) * outputs,
+            trips=(trips_between(job, 1) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
             calls=calls_besides(job, tile, 1),
             pointwise=job.faithful,

@@ -24,9 +24,9 @@ from faltung.engines.passes.block_sizes import (
     gathers,
     halo,
     narrowed,
-    outer_axes,
     strip_rows,
     strips,
+    trips_between,
 )
 from faltung.engines.passes.factors import amplification
 from faltung.engines.passes.paired import mirrored_sign, products
@@ -85,7 +85,7 @@ class Separable:
         roundings = max(map(sum, sizes)) + job.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
             passed=taps * outputs * min(narrowed(job, tile), LOW if self._low(job, tile) else math.inf),
-            trips=((1 + outer_axes(job)) * len(job.terms) * widened + 1 + folded(job)) * outputs,
+            trips=(trips_between(job, len(job.terms)) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
             calls=calls_besides(job, tile, len(sizes)),
             roundings=roundings * amplified,
