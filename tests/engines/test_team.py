@@ -27,7 +27,13 @@ rng = np.random.default_rng(4)
 def make_team():
     """Make teams whose helpers end with the test."""
     made = []
-    yield lambda helpers: made.append(Team(helpers)) or made[-1]
+
+    def make(helpers):
+        made.append(Team(helpers))
+        made[-1].board(helpers + 1)  # so that all of them are started
+        return made[-1]
+
+    yield make
     for team in made:
         team.end()
 
@@ -41,7 +47,7 @@ def wait_until(ready):
 
 def asleep(team):
     """Return for each helper whether it sleeps."""
-    return team.board[WORDS::2] != 0
+    return team._board[WORDS::2] != 0
 
 
 def run_together(calls):
@@ -175,13 +181,13 @@ def test_a_single_call_wakes_nobody(make_team):
 
 def test_a_busy_team_does_not_begin_long_calls(make_team):
     team, counted = make_team(1), np.zeros(1, np.int64)
-    team.board[BUSY] = 1  # as while another thread leads
-    before = team.board[: word("busy")].copy()
+    team._board[BUSY] = 1  # as while another thread leads
+    before = team._board[: word("busy")].copy()
     assert team(Calls([Part(COUNT, "count")], [0], long=True), 0, counted.ctypes.data) is None
     assert counted[0] == 0
     assert team(Calls([Part(COUNT, "count")], [0]), 0, counted.ctypes.data) == ()
     assert counted[0] == 1
-    assert_array_equal(team.board[: word("busy")], before)
+    assert_array_equal(team._board[: word("busy")], before)
 
 
 def test_helpers_that_were_woken_in_vain_are_woken_less_often(make_team):
@@ -189,20 +195,20 @@ def test_helpers_that_were_woken_in_vain_are_woken_less_often(make_team):
     wait_until(lambda: asleep(team).all())
     brief, long = (Calls([Part(COUNT, "count")] * 2, [0, 8], long=long) for long in (False, True))
     for passes in (3, 63):
-        team.board[word("passes")], team.board[word("passed")] = passes, 0
+        team._board[word("passes")], team._board[word("passed")] = passes, 0
         for _ in range(passes):
             assert asleep(team).all()
             team(brief, 0, counted.ctypes.data)
-        assert team.board[word("passed")] == passes
+        assert team._board[word("passed")] == passes
         team(brief, 0, counted.ctypes.data)
-        wait_until(lambda: team.board[word("passed")] == 0)  # it was woken, and sleeps again
+        wait_until(lambda: team._board[word("passed")] == 0)  # it was woken, and sleeps again
         wait_until(lambda: asleep(team).all())
         # It came in vain, if the caller had made both calls before.
-        assert team.board[word("passes")] in (0, min(2 * passes + 1, 63))
-    team.board[word("passes")], team.board[word("passed")] = 63, 0
+        assert team._board[word("passes")] in (0, min(2 * passes + 1, 63))
+    team._board[word("passes")], team._board[word("passed")] = 63, 0
     team(long, 0, counted.ctypes.data)
-    wait_until(lambda: team.board[word("passes")] in (0, 63) and asleep(team).all())
-    assert team.board[word("passed")] == 0
+    wait_until(lambda: team._board[word("passes")] in (0, 63) and asleep(team).all())
+    assert team._board[word("passed")] == 0
 
 
 def test_a_caller_whose_helper_is_kept_from_work_sleeps_until_it_has_done_it(make_team):
@@ -215,7 +221,7 @@ def test_a_caller_whose_helper_is_kept_from_work_sleeps_until_it_has_done_it(mak
         return 0
 
     team, part = make_team(1), Part(HOLD, "hold")
-    team.board[word("nap")], team.board[word("nap_time")] = ctypes.cast(nap, ctypes.c_void_p).value, 7
+    team._board[word("nap")], team._board[word("nap_time")] = ctypes.cast(nap, ctypes.c_void_p).value, 7
     calls = Calls([part, part], [0, 8], [0, 8], long=True)
     for _ in range(50):
         words[:] = counted[:] = 0
@@ -233,10 +239,12 @@ def test_a_caller_whose_helper_is_kept_from_work_sleeps_until_it_has_done_it(mak
     assert {*naps} == {7}
 
 
-def test_helpers_end(make_team):
+def test_helpers_are_started_for_the_calls_there_are_and_end():
     before = threading.active_count()
     team, counted = Team(3), np.zeros(5, np.int64)
-    assert threading.active_count() == before + 3
+    for calls, helpers in ((1, 0), (2, 1), (3, 2), (40, 3), (2, 3)):
+        team.board(calls)
+        assert threading.active_count() == before + helpers
     team.end()
     assert threading.active_count() == before
     calls = Calls([Part(COUNT, "count")] * 5, [8 * k for k in range(5)], long=True)

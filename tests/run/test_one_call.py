@@ -159,12 +159,12 @@ def test_a_busy_team_leaves_a_large_image_to_the_loop():
     plan = fa.plan(x, DENSE)
     assert plan.runner.one_call.calls.long
     expected = plan(x, workers=1)
-    team(1).board[BUSY] = 1  # as while another thread leads
+    team(1)._board[BUSY] = 1  # as while another thread leads
     try:
         assert len(plan.runner.one_call.fill(x, np.empty_like(x), 2)) > 1
         assert_array_equal(plan(x, workers=2), expected)
     finally:
-        team(1).board[BUSY] = 0
+        team(1)._board[BUSY] = 0
     assert plan.runner.one_call.fill(x, np.empty_like(x), 2) == []
 
 

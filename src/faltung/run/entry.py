@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from faltung.engines.calls.array_call import FILLED, WRONG, ArrayCall
-from faltung.engines.calls.team import ROOM, team
+from faltung.engines.calls.team import ROOM, most_helpers, team
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, carried, is_masked_array
 from faltung.ground.result_memory import empty
@@ -66,10 +66,10 @@ def execute(
 def _shared(plan: Planned, ready: ArrayCall, x: Any, out: Any) -> NDArray[Any]:
     """Fill the result of an array like the one before, with a team where that is worth it."""
     result = empty(ready.shape, ready.dtype) if out is None else out
-    helpers = min(worker_count(), ready.count) - 1 if ready.long or _pace.allows(ready.seconds) else 0
+    helpers = most_helpers() if ready.long or _pace.allows(ready.seconds) else 0
     if helpers:
         wrong = take("returned", ready.count)[0][: ready.count]
-        answer = ready.run(x, result, take("team", ROOM)[0], team(helpers).board, wrong)
+        answer = ready.run(x, result, take("team", ROOM)[0], team(helpers).board(ready.count), wrong)
         if answer == WRONG:
             _again(plan, x, result, wrong)
             answer = FILLED

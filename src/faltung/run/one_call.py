@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from faltung.engines.base import Block, call_of
 from faltung.engines.calls.array_call import ArrayCall, array_call
 from faltung.engines.calls.joined import Gathered
-from faltung.engines.calls.team import Calls, TileCall, team
+from faltung.engines.calls.team import Calls, TileCall, most_helpers, team
 from faltung.ground.lazy import lazy
 from faltung.ground.scratch import KEPT
-from faltung.ground.threads import worker_count
 from faltung.planning.planner import Plan
 from faltung.run.gathering import Gatherer, Strides, address_of, contiguous_strides, offset
 from faltung.run.prepared import Prepared
@@ -115,8 +114,7 @@ class OneCall:
             self._passed += 1
             return self._tiles
         alone = workers is None and self._plan.seconds < _ALONE_AWAKE
-        helpers = 0 if alone else min(worker_count(workers), calls.count) - 1
-        wrong = team(helpers)(calls, address_of(x), address_of(out))
+        wrong = team(0 if alone else most_helpers(workers))(calls, address_of(x), address_of(out))
         if wrong is None:
             return self._tiles
         return self.again(wrong)

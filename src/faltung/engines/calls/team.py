@@ -15,16 +15,21 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faltung.engines.calls.joined import Joined
 from faltung.engines.calls.team_code import OCCUPIED, WORDS, team_functions, word
 from faltung.ground import scratch
+from faltung.ground.threads import worker_count
 from faltung.jit.compile import address
 from faltung.jit.target import host
 
-__all__ = ["ROOM", "Calls", "Team", "TileCall", "of_interpreter", "team"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ROOM", "Calls", "Team", "TileCall", "most_helpers", "of_interpreter", "team"]
 
 #: Bytes of scratch that each thread of a team has; the system gives memory only for those that are used.
 ROOM = scratch.KEPT
@@ -32,6 +37,10 @@ ROOM = scratch.KEPT
 _PATIENCE = 4096
 #: Microseconds that a thread sleeps when it waited in vain for the last helper: another program may need the core.
 _NAP = 50
+#: Most threads of a team.
+_MOST = 256
+#: The place of the number of helpers on the board.
+_HELPERS = word("helpers")
 #: Seconds that the end of the interpreter waits for a helper.
 _LAST = 1.0
 
@@ -88,12 +97,7 @@ class Team:
     Parameters
     ----------
     helpers : int
-        Threads in addition to the calling one.
-
-    Attributes
-    ----------
-    board : ndarray
-        What the threads of the team read and write.
+        Most threads in addition to the calling one; each is started when there are calls for it.
     """
 
     def __init__(self, helpers: int) -> None:
@@ -101,17 +105,27 @@ class Team:
         self._alone = np.zeros(WORDS, np.int64)
         for name, setting in _settings().items():
             self._alone[word(name)] = setting
-        self.board = np.concatenate([self._alone, np.zeros(2 * helpers, np.int64)])
-        self.board[WORDS + 1 :: 2] = [_held_lock() for _ in range(helpers)]
-        self._threads: list[threading.Thread] = []
-        for number in range(helpers):
+        self._board = np.concatenate([self._alone, np.zeros(2 * helpers, np.int64)])
+        self._board[WORDS + 1 :: 2] = [_held_lock() for _ in range(helpers)]
+        self._most, self._threads, self._starting = helpers, list[threading.Thread](), threading.Lock()
+
+    def board(self, calls: int) -> NDArray[np.int64]:
+        """Return what the threads of the team read and write, when helpers for so many calls are started."""
+        if len(self._threads) < min(self._most, calls - 1):
+            with self._starting:
+                self._start(min(self._most, calls - 1))
+        return self._board
+
+    def _start(self, count: int) -> None:
+        for number in range(len(self._threads), count):
             thread = threading.Thread(target=self._help, args=(number,), name="faltung", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
-                break  # no more threads can be started
+                self._most = number  # no more threads can be started
+                return
             self._threads.append(thread)
-        self.board[word("helpers")] = len(self._threads)
+            self._board[_HELPERS] = len(self._threads)
 
     def __call__(self, calls: Calls, source: int, target: int) -> Sequence[int] | None:
         """Make all calls; return the numbers of those that returned anything but 0.
@@ -122,9 +136,9 @@ class Team:
         returned, returned_at = scratch.take("returned", calls.count)
         arguments = place, calls.rows, calls.count, source, target, returned_at, int(calls.long)
         # Nothing interrupts machine code: when it returns, no thread uses the arrays any more.
-        status = self._lead(self.board.ctypes.data, *arguments) if self._threads else OCCUPIED
+        status = self._lead(self.board(calls.count).ctypes.data, *arguments) if self._most else OCCUPIED
         if status == OCCUPIED:
-            if self._threads and calls.long:
+            if self._most and calls.long:
                 return None
             board = self._alone.copy()  # no helper looks at it
             status = self._lead(board.ctypes.data, *arguments)
@@ -132,18 +146,24 @@ class Team:
 
     def _help(self, number: int) -> None:
         _buffer, place = scratch.take("team", ROOM)
-        self._serve(self.board.ctypes.data, place, number)
+        self._serve(self._board.ctypes.data, place, number)
 
     def end(self) -> None:
         """Let all helpers end, and wait for them; later calls are made by their callers alone."""
-        self._end(self.board.ctypes.data)
+        self._most = 0
+        self._end(self._board.ctypes.data)
         for thread in self._threads:
             thread.join(_LAST)
 
 
+def most_helpers(workers: int | None = None) -> int:
+    """Return how many helpers a call with so many threads has at most; the default is that of `worker_count`."""
+    return min(worker_count(workers), _MOST) - 1
+
+
 @cache
 def team(helpers: int) -> Team:
-    """Return the team with so many helpers."""
+    """Return the team with so many helpers at most."""
     made = Team(helpers)
     atexit.register(made.end)
     return made
