@@ -15,7 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 import faltung as fa
-from faltung.engines.calls.team import Calls, Team
+from faltung.engines.calls import team as team_module
+from faltung.engines.calls.team import Calls, Team, most_helpers
+from faltung.engines.calls.team import team as team_of
 from faltung.engines.calls.team_code import BUSY, WORDS, word
 from faltung.jit.compile import address, compile_function
 from faltung.jit.target import host
@@ -237,6 +239,21 @@ def test_a_caller_whose_helper_is_kept_from_work_sleeps_until_it_has_done_it(mak
             break
     assert len(naps) >= 3
     assert {*naps} == {7}
+
+
+def test_nobody_waits_for_helpers_that_another_call_starts():
+    team, counted = Team(2), np.zeros(5, np.int64)
+    with team._starting:  # as in a signal handler that comes while its own thread starts them
+        assert team(Calls([Part(COUNT, "count")] * 5, [8 * k for k in range(5)]), 0, counted.ctypes.data) == ()
+    assert counted.tolist() == [1] * 5
+    assert not team._threads
+
+
+def test_a_number_of_helpers_is_one_team_and_no_more_than_cores(monkeypatch):
+    assert len({id(made) for made in run_together([lambda: team_of(5)] * 8)}) == 1
+    for cores, workers, helpers in ((4, None, 3), (4, 3, 2), (4, 1, 0), (4, 1000, 3), (1, 8, 0)):
+        monkeypatch.setattr(team_module, "core_count", lambda cores=cores: cores)
+        assert most_helpers(workers) == helpers
 
 
 def test_helpers_are_started_for_the_calls_there_are_and_end():

@@ -129,6 +129,26 @@ def test_the_short_way_of_a_large_image_repairs_what_is_not_finite(name, monkeyp
         assert checked
 
 
+def test_a_call_in_between_takes_nothing_from_one_that_has_tiles_to_repair(monkeypatch):
+    clean = rng.standard_normal((1024, 1024)).astype("f4")
+    x = clean.copy()
+    x[100, 100] = np.nan
+    plan = fa.plan(x, fa.Kernel(rng.random((31, 31))))
+    expected = plan(x, workers=1)
+    with fa.workers(2):
+        for _ in range(4):
+            plan(clean)
+        real, between = entry._again, []
+
+        def again(*arguments):
+            between.append(plan(clean))  # as a signal handler may, when the machine code has just returned
+            real(*arguments)
+
+        monkeypatch.setattr(entry, "_again", again)
+        assert_array_equal(plan(x), expected)
+        assert len(between) == 1
+
+
 def test_after_an_image_of_which_most_tiles_are_done_twice_the_next_ones_go_tile_by_tile():
     x = rng.random((700, 1200), dtype="f4")
     empty = x.copy()

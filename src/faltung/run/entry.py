@@ -66,9 +66,9 @@ def execute(
 def _shared(plan: Planned, ready: ArrayCall, x: Any, out: Any) -> NDArray[Any]:
     """Fill the result of an array like the one before, with a team where that is worth it."""
     result = empty(ready.shape, ready.dtype) if out is None else out
-    helpers = most_helpers() if ready.long or _pace.allows(ready.seconds) else 0
-    if helpers:
-        wrong = take("returned", ready.count)[0][: ready.count]
+    helpers = most_helpers()  # a wrong setting is an error, whether threads are worth it or not
+    if helpers and (ready.long or _pace.allows(ready.seconds)):
+        wrong = np.empty(ready.count, np.uint8)
         answer = ready.run(x, result, take("team", ROOM)[0], team(helpers).board(ready.count), wrong)
         if answer == WRONG:
             _again(plan, x, result, wrong)

@@ -22,7 +22,7 @@ import numpy as np
 from faltung.engines.calls.joined import Joined
 from faltung.engines.calls.team_code import OCCUPIED, WORDS, team_functions, word
 from faltung.ground import scratch
-from faltung.ground.threads import worker_count
+from faltung.ground.threads import chosen_count, core_count
 from faltung.jit.compile import address
 from faltung.jit.target import host
 
@@ -37,8 +37,6 @@ ROOM = scratch.KEPT
 _PATIENCE = 4096
 #: Microseconds that a thread sleeps when it waited in vain for the last helper: another program may need the core.
 _NAP = 50
-#: Most threads of a team.
-_MOST = 256
 #: The place of the number of helpers on the board.
 _HELPERS = word("helpers")
 #: Seconds that the end of the interpreter waits for a helper.
@@ -111,21 +109,24 @@ class Team:
 
     def board(self, calls: int) -> NDArray[np.int64]:
         """Return what the threads of the team read and write, when helpers for so many calls are started."""
-        if len(self._threads) < min(self._most, calls - 1):
-            with self._starting:
+        # Nobody waits for the lock: a signal handler may come here while its own thread holds it.
+        if len(self._threads) < min(self._most, calls - 1) and self._starting.acquire(blocking=False):
+            try:
                 self._start(min(self._most, calls - 1))
+            finally:
+                self._starting.release()
         return self._board
 
     def _start(self, count: int) -> None:
         for number in range(len(self._threads), count):
             thread = threading.Thread(target=self._help, args=(number,), name="faltung", daemon=True)
+            self._threads.append(thread)  # before it starts, which may be interrupted
+            self._board[_HELPERS] = len(self._threads)
             try:
                 thread.start()
             except RuntimeError:
                 self._most = number  # no more threads can be started
                 return
-            self._threads.append(thread)
-            self._board[_HELPERS] = len(self._threads)
 
     def __call__(self, calls: Calls, source: int, target: int) -> Sequence[int] | None:
         """Make all calls; return the numbers of those that returned anything but 0.
@@ -133,8 +134,8 @@ class Team:
         Nothing is done if the calls are long and the team is busy with others: then it returns None.
         """
         _buffer, place = scratch.take("team", ROOM)
-        returned, returned_at = scratch.take("returned", calls.count)
-        arguments = place, calls.rows, calls.count, source, target, returned_at, int(calls.long)
+        returned = np.empty(calls.count, np.uint8)  # its own: a signal handler may call before they are looked at
+        arguments = place, calls.rows, calls.count, source, target, returned.ctypes.data, int(calls.long)
         # Nothing interrupts machine code: when it returns, no thread uses the arrays any more.
         status = self._lead(self.board(calls.count).ctypes.data, *arguments) if self._most else OCCUPIED
         if status == OCCUPIED:
@@ -142,7 +143,7 @@ class Team:
                 return None
             board = self._alone.copy()  # no helper looks at it
             status = self._lead(board.ctypes.data, *arguments)
-        return np.flatnonzero(returned[: calls.count]).tolist() if status else ()
+        return np.flatnonzero(returned).tolist() if status else ()
 
     def _help(self, number: int) -> None:
         _buffer, place = scratch.take("team", ROOM)
@@ -153,24 +154,36 @@ class Team:
         self._most = 0
         self._end(self._board.ctypes.data)
         for thread in self._threads:
-            thread.join(_LAST)
+            if thread.is_alive():
+                thread.join(_LAST)
 
 
 def most_helpers(workers: int | None = None) -> int:
-    """Return how many helpers a call with so many threads has at most; the default is that of `worker_count`."""
-    return min(worker_count(workers), _MOST) - 1
+    """Return how many helpers a call with so many threads has at most; the default is that of `worker_count`.
+
+    More than there are cores would only take turns; and each number of helpers is a team of its own.
+    """
+    cores = core_count()
+    return min(chosen_count(workers) or cores, cores) - 1
 
 
-@cache
+_teams: dict[int, Team] = {}
+
+
 def team(helpers: int) -> Team:
     """Return the team with so many helpers at most."""
-    made = Team(helpers)
-    atexit.register(made.end)
-    return made
+    # Threads that make the first one at once make several; one of them is kept, and no other starts a helper.
+    return _teams.get(helpers) or _teams.setdefault(helpers, Team(helpers))
+
+
+@atexit.register
+def _end() -> None:
+    for made in [*_teams.values()]:
+        made.end()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=team.cache_clear)  # helpers do not survive a fork
+    os.register_at_fork(after_in_child=_teams.clear)  # helpers do not survive a fork
 
 
 @cache
