@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 import faltung as fa
+from faltung.engines.base import Block
 from measure import table, time_in_turn, write
 
 _FIRST = """
@@ -118,8 +119,9 @@ def _machine_code(plan: fa.Plan, x: np.ndarray) -> float:
     best = {}
     for _ in range(300):
         for shape in (out.shape, (1, out.shape[1])):
+            layout = Block(x.strides[:1], out.strides[:1], shape)
             start = time.perf_counter()
-            block(x.ctypes.data, x.strides[:1], out.ctypes.data, out.strides[:1], shape)
+            block(x.ctypes.data, out.ctypes.data, layout)
             best[shape] = min(best.get(shape, 1.0), time.perf_counter() - start)
     whole, row = best.values()
     return (whole - row) * out.shape[0] / (out.shape[0] - 1)
