@@ -14,7 +14,6 @@ from faltung.engines.calls.array_call import ArrayCall, array_call
 from faltung.engines.calls.joined import Gathered
 from faltung.engines.calls.team import Calls, TileCall, most_helpers, team
 from faltung.ground.lazy import lazy
-from faltung.ground.scratch import KEPT
 from faltung.planning.planner import Plan
 from faltung.run.gathering import Gatherer, Strides, address_of, contiguous_strides, offset
 from faltung.run.prepared import Prepared
@@ -61,7 +60,7 @@ class OneCall:
             return None
         (tile,) = self._tiles
         call = None if tile.inside else self._gathered(tile)
-        return call if call is not None and call.room <= KEPT else None
+        return call if call is not None and call.fits else None
 
     @lazy
     def calls(self) -> Calls | None:

@@ -36,6 +36,7 @@ from faltung.engines.fourier.survey import box_of_taps
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
 from faltung.engines.repair import view
 from faltung.engines.rows import KEPT, MOST_KEPT
+from faltung.engines.spread import can_spread
 from faltung.ground import scratch
 from faltung.ground.bounded import Bounded
 from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
@@ -134,9 +135,8 @@ class Fourier:
 
 def _alarms(job: Job) -> float:
     """Return the trips of outputs that are looked at again; integers of few bits are never too far apart."""
-    apart = job.source.kind == "f" or job.source.itemsize > 2
     sparse = np.count_nonzero(job.taps) < SPARSE * job.taps.size
-    return ALARM * math.prod(job.extents) * job.step if apart and sparse else 0.0
+    return ALARM * math.prod(job.extents) * job.step if sparse and can_spread(job.source) else 0.0
 
 
 def _in_cache(job: Job, many: bool = False) -> Tiling | None:
@@ -212,7 +212,7 @@ class _Blocks:
     def call(self, block: Block, spectrum: int, numbers: int, keep: object) -> Call:
         """Return the call that filters blocks with one kernel, and only says whether there is something to repair."""
         items = self._items(block)
-        sizes = self._sizes(items) | {"status": items.status_bytes}
+        sizes = self._sizes(items) | {"status": 8 * len(items.transforms)}
         return Call(self._code, PAIRS, self._values(items, spectrum, numbers), sizes, (items, self, keep), False)
 
     def _sizes(self, items: Items) -> dict[str, int]:

@@ -36,11 +36,6 @@ class Items:
     block: NDArray[np.int64]
     cell_bytes: int
 
-    @property
-    def status_bytes(self) -> int:
-        """Bytes of the status of all transforms."""
-        return 8 * len(self.transforms)
-
 
 def list_items(job: Job, plane: Plane, block: Block, together: int, box: tuple[int, ...]) -> Items:
     """Cut a block into items, of which `together` (1 or 2) share a transform; no kernel has zeros in `box`."""

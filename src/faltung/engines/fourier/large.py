@@ -24,6 +24,7 @@ from faltung.engines.fourier.spoiled import Spoiled, any_in_windows
 from faltung.engines.fourier.survey import RANGE, box_of_taps
 from faltung.engines.repair import stored, view
 from faltung.engines.rows import tile_count
+from faltung.engines.spread import can_spread
 from faltung.ground.lazy import lazy
 
 __all__ = ["SLOWER", "LargeFiltered", "LargeTiling", "choose_large"]
@@ -178,7 +179,7 @@ class LargeFiltered:
             return
         if not finite:
             self._spoiled.repair(samples, results)
-        elif (samples.dtype.kind == "f" or samples.dtype.itemsize > 2) and self._apart(numbers):
+        elif can_spread(samples.dtype) and self._apart(numbers):
             self._spoiled.mend([(samples, results)])
 
     def _forward(self, samples: NDArray[np.floating]) -> NDArray[np.complexfloating[Any, Any]]:
